@@ -1,0 +1,55 @@
+/* What popferry says: to standard error, as text, JSON lines or journal lines, tagged with the account.
+ *
+ * Threads: any; one lock (one of the two mutable globals) keeps lines whole and away from the progress lines. Ownership: none.
+ * Errors: none; a log that cannot be written is no reason to stop ferrying. Secrets never come here. */
+#ifndef POPFERRY_REPORT_LOG_H
+#define POPFERRY_REPORT_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+
+enum log_level {
+    LOG_LEVEL_ERROR,   /* faults; told even with -q */
+    LOG_LEVEL_WARNING, /* told unless -q */
+    LOG_LEVEL_NOTICE,  /* told on a terminal or with -v (summary, recovery) */
+    LOG_LEVEL_INFO,    /* -v */
+    LOG_LEVEL_DEBUG,   /* -vv: the dialogue */
+};
+
+enum log_format { LOG_TEXT, LOG_JSON, LOG_JOURNAL };
+
+/* Once, before any thread starts. most: the least grave level that is told. */
+void log_open(enum log_format format, enum log_level most);
+bool log_tells(enum log_level level);
+
+/* A sentence. account NULL: the run as a whole. Text form: "popferry: gmx: sentence". */
+void log_line(enum log_level level, const char *account, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* A fault, told at LOG_LEVEL_ERROR. */
+void log_fault(const char *account, const struct fault *fault);
+
+/* An event with the stable keys of the JSON form; members that are NULL or negative are left out. */
+struct log_event {
+    const char *event; /* "delivered", "refused", "deferred", "deleted", "skipped", "polled", "recovered", ... */
+    const char *uidl;
+    int64_t size; /* octets */
+    const char *recipients; /* separated by ',' */
+    const char *smtp_reply;
+    const char *queue_id;
+    int64_t duration; /* milliseconds */
+    const char *text; /* the sentence of the text form */
+};
+void log_event(enum log_level level, const char *account, const struct log_event *event);
+
+/* One line of dialogue, -vv only. direction: '>' sent, '<' received. */
+void log_dialogue(const char *account, char direction, const char *line, size_t len);
+
+/* For progress lines: run `draw` with the lock held; clear the live lines before a log line is written through this hook. */
+void log_set_live(void (*clear)(void *context), void (*redraw)(void *context), void *context);
+void log_lock(void);
+void log_unlock(void);
+
+#endif

@@ -1,0 +1,186 @@
+/* The history: what was delivered, what must still be deleted, what failed and why. SQLite in the state
+ * directory (history.db), WAL, synchronous=FULL: what a function here has returned 0 for survives a power cut.
+ *
+ * Ownership: history_open() gives the handle to the caller; rows that are handed out are freed with history_rows_free().
+ * Threads: all functions may be called from any thread; one connection, one mutex. history_receipt() groups the
+ * commits of sessions that arrive together: whoever comes first commits for all that wait.
+ * Processes: several may use it at once.
+ * Errors: FAULT_OF_RUN with FAULT_STATE. A reserve file (history.reserve) is given up when the disk is full, so that the
+ * receipts of messages in flight can still be written; without it no run begins. An unreadable, foreign or newer history is a
+ * fault, never a silent start from nothing. */
+#ifndef POPFERRY_STORE_HISTORY_H
+#define POPFERRY_STORE_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+
+struct history;
+
+enum history_mode {
+    HISTORY_WRITE, /* made if it is not there */
+    HISTORY_READ,  /* status, check, --dry-run: a missing one reads as empty, nothing is written */
+};
+
+int history_open(struct history **history, const char *dir, enum history_mode mode, struct fault *fault);
+void history_close(struct history *history);
+
+/* The state of a message; the names are those of the design's crash states. */
+enum history_state {
+    HISTORY_LISTED,      /* planned: owed to the recipients in `owed` */
+    HISTORY_RECORDED,    /* every recipient's receipt is committed; in delete mode a DELE is still owed */
+    HISTORY_GONE,        /* QUIT confirmed the DELE */
+    HISTORY_SEEN,        /* never delivered by us: imported, or marked with history --seen */
+    HISTORY_QUARANTINED, /* refused for good and put into the quarantine: as RECORDED */
+};
+
+struct history_row {
+    int64_t id;
+    char *uid;           /* as listed; "sha256:HEX" where the server has no usable UID */
+    uint64_t octets;     /* as last listed */
+    bool has_digest;
+    unsigned char digest[32]; /* message_digest() */
+    enum history_state state;
+    char *owed;          /* recipients still owed, separated by '\n'; NULL or "" when none */
+    int64_t first_seen;  /* seconds since the epoch, like all times here */
+    int64_t delivered;   /* time of the last receipt, 0: none */
+    unsigned refusals;   /* 5xx answers so far */
+    int64_t retry_at;    /* not before, 0: at once */
+    unsigned stumbles;   /* runs in which fetching or delivering it ended with a fault: such messages go last */
+    char *reply;         /* the server's last words about it, or NULL */
+};
+
+struct history_rows {
+    struct history_row *rows; /* sorted by uid (strcmp), then id */
+    size_t count;
+};
+void history_rows_free(struct history_rows *rows);
+
+/* A mailbox, by identity (`username@host`): its row, made when missing (not in HISTORY_READ mode, id 0 then). */
+struct history_mailbox {
+    int64_t id;
+    int64_t last_attempt;
+    int64_t last_success;
+    int64_t last_fault_time;
+    char last_fault[512];        /* "" if the last run was without fault */
+    char last_fault_class[16];   /* fault_class_name() */
+    unsigned failed_runs;        /* runs in a row that ended with a passing fault */
+    unsigned login_refusals;     /* runs in a row whose login was refused */
+    int64_t login_retry_at;      /* the account is left alone until then, 0: not */
+    int64_t poll_not_before;     /* LOGIN-DELAY, 0: none */
+    unsigned char settings[32];  /* digest of the login's settings; when it changes, waiting ends */
+    int64_t newest_receipt;      /* time of the newest receipt: a clock that stands before it is wrong */
+};
+int history_mailbox(struct history *history, const char *identity, struct history_mailbox *mailbox,
+                    struct fault *fault);
+
+/* Rows of the mailbox: all that were in its last listing, and those of `uids` (count of them, sorted by strcmp, without duplicates) that were not. Its cost
+ * grows with the listing, not with the history. */
+int history_load(struct history *history, int64_t mailbox, const char *const *uids, size_t count,
+                 struct history_rows *rows, struct fault *fault);
+
+/* All rows with that digest (no UID, or a UID twice in one listing). */
+int history_find_digest(struct history *history, int64_t mailbox, const unsigned char digest[32],
+                        struct history_rows *rows, struct fault *fault);
+
+/* The plan, committed before the first MAIL, in one transaction: */
+struct history_new {
+    const char *uid;
+    uint64_t octets;
+    const char *owed; /* recipients, separated by '\n' */
+    int64_t id;       /* told */
+};
+struct history_plan {
+    struct history_new *fresh; /* inserted as LISTED */
+    size_t fresh_count;
+    const int64_t *present; /* rows listed now that were marked absent */
+    size_t present_count;
+    const int64_t *absent; /* rows not listed any more: marked with the time, GONE ones deleted */
+    size_t absent_count;
+    int64_t forget_before; /* rows absent since before this time are deleted; 0: none */
+};
+/* Always writes (the attempt is noted), so that a full or read-only disk shows here. */
+int history_plan(struct history *history, int64_t mailbox, struct history_plan *plan, struct fault *fault);
+
+/* A receipt: the outcome of one delivery, committed when 0 is returned. Blocks for one commit. */
+struct history_receipt {
+    int64_t id;
+    enum history_state state; /* RECORDED when nobody is owed any more, else LISTED */
+    const char *owed;         /* still owed; NULL or "": none */
+    const unsigned char *digest;
+    uint64_t octets;          /* as listed */
+    bool delivered;           /* at least one recipient has it now */
+    bool refused;             /* counts as a refusal: retry_at is set: the next run, then 1 h doubling to 24 h */
+    bool stumbled;            /* a passing fault that this message met */
+    const char *reply;        /* may be NULL */
+};
+int history_receipt(struct history *history, const struct history_receipt *receipt, struct fault *fault);
+
+/* Without a receipt: a message met a fault (RETR refused, too large, ...). */
+int history_stumble(struct history *history, int64_t id, const char *reply, struct fault *fault);
+
+/* QUIT confirmed the deletion of these rows: GONE. */
+int history_gone(struct history *history, const int64_t *ids, size_t count, struct fault *fault);
+
+/* The listing shows a known message with another size (compared, and the same). */
+int history_resized(struct history *history, int64_t id, uint64_t octets, struct fault *fault);
+
+/* A UID was reused for another message: the row's old content is forgotten, the new is LISTED and owed. */
+int history_reused(struct history *history, int64_t id, uint64_t octets, const char *owed,
+                   struct fault *fault);
+
+/* The end of a mailbox's poll. */
+struct history_result {
+    bool success;
+    enum fault_class class;   /* of the gravest fault */
+    const char *fault;        /* its sentence, NULL on success */
+    bool login_refused;       /* [AUTH], or a plain -ERR: the second in a row makes the account wait */
+    bool login_surely;        /* [AUTH]: waits from the first */
+    unsigned login_delay;     /* seconds of LOGIN-DELAY, 0: none */
+    unsigned char settings[32];
+    uint64_t messages;        /* delivered in this run */
+    uint64_t octets;
+    uint64_t waiting;         /* left on the server to be retried */
+    uint64_t refused;
+    uint64_t owed_deletions;
+};
+int history_finish(struct history *history, int64_t mailbox, const struct history_result *result,
+                   struct history_mailbox *after, struct fault *fault);
+
+/* For status and history: */
+struct history_summary {
+    char identity[512];
+    struct history_mailbox mailbox;
+    uint64_t run_messages, run_octets;   /* last run */
+    uint64_t day_messages, day_octets;   /* last 24 hours */
+    uint64_t week_messages[7], week_octets[7]; /* last seven days, oldest first */
+    uint64_t waiting, refused, quarantined, owed_deletions;
+};
+int history_summaries(struct history *history, int64_t now,
+                      int (*take)(void *context, const struct history_summary *summary), void *context,
+                      struct fault *fault);
+
+/* Rows for a person to read. NULL filters take all. state: -1 all. */
+struct history_filter {
+    const char *identity;
+    const char *search; /* part of the UID or of the reply */
+    int state;
+    bool refused_only;
+    int64_t since;
+};
+int history_each(struct history *history, const struct history_filter *filter,
+                 int (*take)(void *context, const char *identity, const struct history_row *row),
+                 void *context, struct fault *fault);
+
+/* Changes made by hand; each is one commit and tells how many rows it touched through *changed. */
+int history_move(struct history *history, const char *from, const char *to, uint64_t *changed, struct fault *fault);
+int history_forget(struct history *history, const char *identity, const char *uid, uint64_t *changed,
+                   struct fault *fault);
+int history_seen(struct history *history, const char *identity, const char *const *uids, const uint64_t *octets,
+                 size_t count, uint64_t *changed, struct fault *fault); /* octets may be NULL */
+int history_retry(struct history *history, const char *identity, uint64_t *changed, struct fault *fault);
+int history_prune(struct history *history, int64_t absent_before, uint64_t *changed, struct fault *fault);
+
+#endif

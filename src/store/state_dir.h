@@ -1,0 +1,16 @@
+/* The state directory: made with mode 0700, and shown to be writable before anything is delivered.
+ * Threads: called before any starts. Errors: FAULT_OF_RUN, FAULT_STATE. */
+#ifndef POPFERRY_STORE_STATE_DIR_H
+#define POPFERRY_STORE_STATE_DIR_H
+
+#include "base/fault.h"
+
+/* Where the state is, in the contract's order: `option` (--state-dir), `configured` (state_dir), $STATE_DIRECTORY (its first path),
+ * $XDG_STATE_HOME/popferry, ~/.local/state/popferry; for root /var/lib/popferry. NULL arguments: not given. A newly
+ * allocated absolute path, or NULL with the fault. */
+char *state_dir_path(const char *option, const char *configured, struct fault *fault);
+
+/* Make it and its parents where missing. create false (check, status): a missing one is a fault. */
+int state_dir_open(const char *path, int create, struct fault *fault);
+
+#endif
