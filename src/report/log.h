@@ -18,9 +18,20 @@ enum log_level {
     LOG_LEVEL_DEBUG,   /* -vv: the dialogue */
 };
 
+/* LOG_TEXT:    popferry: gmx: sentence
+ * LOG_JSON:    one object a line; keys in this order, absent ones left out: time (RFC 3339, UTC, milliseconds), level ("error"
+ *              "warning" "notice" "info" "debug"), account, event, text, class and stage (of faults), uidl, size
+ *              (octets), recipients (array), smtp_reply, queue_id, duration (milliseconds). event is "fault", "note"
+ *              (log_line), "sent" or "received" (the dialogue), or what struct log_event says.
+ * LOG_JOURNAL: <3>gmx: sentence (priorities of sd-daemon(3))
+ * In all of them what is no UTF-8 or a control character is shown as '?', and a line is one write(2). */
 enum log_format { LOG_TEXT, LOG_JSON, LOG_JOURNAL };
 
-/* Once, before any thread starts. most: the least grave level that is told. */
+/* LOG_JOURNAL where standard error is the journal's ($JOURNAL_STREAM names its device and inode, systemd.exec(5)), else
+ * LOG_TEXT. */
+enum log_format log_default_format(void);
+
+/* Once, before any thread starts. most: the least grave level that is told. Without it: LOG_TEXT, LOG_LEVEL_WARNING. */
 void log_open(enum log_format format, enum log_level most);
 bool log_tells(enum log_level level);
 
@@ -40,14 +51,15 @@ struct log_event {
     const char *smtp_reply;
     const char *queue_id;
     int64_t duration; /* milliseconds */
-    const char *text; /* the sentence of the text form */
+    const char *text; /* the sentence of the text form; NULL: told in the JSON form only */
 };
 void log_event(enum log_level level, const char *account, const struct log_event *event);
 
 /* One line of dialogue, -vv only. direction: '>' sent, '<' received. */
 void log_dialogue(const char *account, char direction, const char *line, size_t len);
 
-/* For progress lines: run `draw` with the lock held; clear the live lines before a log line is written through this hook. */
+/* For live lines: `clear` is called with the lock held before a line is written, `redraw` after it. NULL for both: none any
+ * more. Whoever draws holds the lock (log_lock) and must not log meanwhile. */
 void log_set_live(void (*clear)(void *context), void (*redraw)(void *context), void *context);
 void log_lock(void);
 void log_unlock(void);

@@ -1,0 +1,29 @@
+/* The form of one log line: text, JSON or journal. Pure but for memory; the writing is log.c's. Threads: any. */
+#ifndef POPFERRY_REPORT_LOG_FORM_H
+#define POPFERRY_REPORT_LOG_FORM_H
+
+#include "base/buf.h"
+#include "report/log.h"
+
+#define LOG_TEXT_MAX (16 * 1024)  /* octets of a sentence; the rest of a longer one is cut */
+#define LOG_LINE_MAX (256 * 1024) /* octets of a line, whatever its form */
+
+struct log_record {
+    int64_t time_ms; /* since the epoch */
+    enum log_level level;
+    const char *account; /* NULL: the run as a whole */
+    const char *text;
+    size_t len; /* of text, at most LOG_TEXT_MAX */
+    const char *class; /* of a fault, or NULL */
+    const char *stage; /* likewise */
+    const struct log_event *event; /* never NULL */
+};
+
+/* Append `len` octets as valid UTF-8 without control characters: C0, DEL, C1 and what is no UTF-8 (RFC 3629) become '?', so that no
+ * peer moves the cursor of a terminal. Returns -1 when `out` is full. */
+int log_clean(struct buf *out, const char *text, size_t len);
+
+/* Append the line with its '\n'. Returns 0, or -1 when memory is short. */
+int log_form(struct buf *out, enum log_format format, const struct log_record *record);
+
+#endif
