@@ -24,6 +24,14 @@ struct pop3;
 
 enum pop3_pipelining { POP3_PIPELINING_AUTO, POP3_PIPELINING_ON, POP3_PIPELINING_OFF };
 
+/* How the server took the login. */
+struct pop3_login {
+    bool refused;                   /* it answered the login with -ERR */
+    enum pop3_code code;            /* with this response code: POP3_CODE_AUTH is a sure refusal */
+    unsigned login_delay;           /* seconds between logins as CAPA announced (RFC 2449 section 6.5), 0: unknown */
+    char text[WIRE_REFUSAL_MAX];    /* its line, quoted; "" if none */
+};
+
 struct pop3_params {
     struct wire_params wire; /* its login fields are set here, not by the caller */
     enum auth_mechanism auth;
@@ -32,10 +40,11 @@ struct pop3_params {
     const char *bearer;   /* for OAUTHBEARER and XOAUTH2 */
     enum pop3_pipelining pipelining;
     bool no_login; /* `talk --no-login` */
+    struct pop3_login *login; /* filled also when pop3_open() fails; may be NULL */
 };
 
 /* Connect and log in. Never USER and PASS in one flight. A login that auto chose and the server refused is not tried with another
- * mechanism: accounts get locked that way. Fault classes as wire_open(). */
+ * mechanism: accounts get locked that way. Fault classes as wire_open(); stage "connect", "greeting", "TLS" or "login". */
 int pop3_open(struct pop3 **pop3, const struct pop3_params *params, struct fault *fault);
 void pop3_close(struct pop3 *pop3);
 
@@ -43,8 +52,6 @@ void pop3_close(struct pop3 *pop3);
 const struct pop3_capabilities *pop3_capabilities(const struct pop3 *pop3);
 bool pop3_pipelining(const struct pop3 *pop3);
 struct wire *pop3_wire(struct pop3 *pop3);
-/* A refused login: whether the server said [AUTH], and whether it said anything that was no plain refusal. */
-enum pop3_code pop3_login_code(const struct fault *fault);
 
 /* A mailbox listing: STAT, UIDL, LIST (and CAPA again). */
 struct pop3_entry {
@@ -62,8 +69,10 @@ struct pop3_listing {
     bool has_uidl; /* the server answered UIDL */
     unsigned last; /* LAST (RFC 1225), asked for only without UIDL; 0: none */
 };
-/* Where PIPELINING was announced in one batch, else one by one. Where STAT, UIDL and LIST disagree: a message is what LIST or
- * UIDL names and 1..count of STAT... see pop3.c; never more than 1,000,000. */
+/* Where PIPELINING was announced in one batch, else one by one. A message is what LIST or UIDL names; STAT is only a hint. Of a
+ * number that LIST names twice the first line counts; one that UIDL gives two different UIDs has none. More than 1,000,000
+ * messages or 64 MiB of UIDs are FAULT_PROTOCOL. A refused LIST is a fault, and so is a refused UIDL where CAPA announced it or the
+ * server calls the refusal passing: taking that for "no UIDL" would bring kept mail again. Nothing may be owed. */
 int pop3_list(struct pop3 *pop3, struct pop3_listing *listing, struct fault *fault);
 void pop3_listing_free(struct pop3_listing *listing);
 

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/fault.h"
+
 enum pop3_status { POP3_OK, POP3_ERR, POP3_GARBAGE };
 
 /* Response codes of RFC 2449 section 8 and RFC 3206. */
@@ -22,6 +24,11 @@ enum pop3_code {
 
 /* A status line. *text: what stands behind "+OK " or "-ERR ". *code: the response code in [brackets], if any. */
 enum pop3_status pop3_parse_status(const char *line, size_t len, const char **text, enum pop3_code *code);
+
+/* What a -ERR line means where it refuses a session: to the greeting (login false) or to the login. [AUTH] is FAULT_LOGIN, [SYS/PERM]
+ * FAULT_PROTOCOL, other known codes FAULT_RETRY. Without a code: FAULT_RETRY for a greeting and for a login that was
+ * plainly refused for a passing reason (locked, in use, try again), else FAULT_LOGIN. No -ERR line: FAULT_PROTOCOL. */
+enum fault_class pop3_refusal_class(const char *line, size_t len, bool login);
 
 /* "12 3456" -> number and octets. STAT's answer text and LIST's lines. false: malformed. A line
  * with a number alone: *has_octets false. */

@@ -5,8 +5,10 @@
  *
  * Ownership: wire_open() gives a wire to the caller, wire_close() ends it (no QUIT is sent). Threads: one wire is used by
  * one thread at a time. Errors: every function that fails fills `fault` with the scope given in the
- * parameters; after a failure the wire is only good for wire_close(). Timeouts: a reply line must be complete within
- * `timeout`; a long answer must bring at least 1 KiB, or its end, within it; sending likewise.
+ * parameters; after a failure the wire is only good for wire_close(), but lines that had come before a failed
+ * wire_write() or wire_flush() (a refusal in the middle of a body) can still be read. Timeouts: a reply line must be
+ * complete within `timeout`; a long answer must bring at least 1 KiB, or its end, within it; sending likewise. Once
+ * stop_requested() says so no wait lasts longer than 5 s in all, and connecting ends at once (FAULT_RETRY).
  * Deadlock: while output waits for room, input is read, up to the buffer's cap.
  * Transcript: with -vv every command and reply line is logged; what was marked secret is logged as "***". */
 #ifndef POPFERRY_PROTOCOL_WIRE_H
@@ -19,7 +21,8 @@
 #include "base/fault.h"
 #include "base/terms.h"
 
-#define WIRE_LINE_MAX 8192 /* octets of a reply line that are kept; the rest of a longer one is dropped */
+#define WIRE_LINE_MAX 8192   /* octets of a reply line that are kept; the rest of a longer one is dropped */
+#define WIRE_REFUSAL_MAX 512 /* octets of a quoted refusal, with its NUL */
 
 enum wire_service { WIRE_POP3, WIRE_SMTP, WIRE_LMTP };
 
@@ -54,6 +57,8 @@ struct wire_params {
     const char *bearer;          /* OAuth2 access token */
     unsigned timeout;            /* seconds */
     struct wire_certificate *certificate; /* may be NULL */
+    char *refusal; /* WIRE_REFUSAL_MAX octets for the line with which the server refused, quoted, if wire_open() fails
+                    * for one ("" if there was none); may be NULL */
 };
 
 struct wire;
@@ -67,8 +72,8 @@ void wire_global_cleanup(void);
 int wire_open(struct wire **wire, const struct wire_params *params, struct fault *fault);
 void wire_close(struct wire *wire);
 
-/* The lines that the server sent while libcurl was talking (greeting, CAPA or EHLO answers, login), each with its CRLF;
- * NUL-terminated. LMTP: empty, nothing was read yet. */
+/* The lines that the server sent while libcurl was talking (greeting, CAPA or EHLO answers, login), each with its line end;
+ * NUL-terminated. Of what came before STLS or STARTTLS only the greeting is left. LMTP: empty, nothing was read yet. */
 const char *wire_early_lines(const struct wire *wire);
 
 /* The last complete reply line among them, without CRLF ("" if none). */
@@ -77,8 +82,12 @@ const char *wire_last_early_line(const struct wire *wire);
 const char *wire_peer_address(const struct wire *wire); /* IP literal, "" for a unix socket */
 bool wire_encrypted(const struct wire *wire);
 
+/* What the next replies belong to, for the faults: `stage` becomes fault.stage ("RETR"; static text), and the sentence
+ * says "RETR 12"; number 0: none. */
+void wire_waiting_for(struct wire *wire, const char *stage, unsigned number);
+
 /* Add a command to the output; CRLF is added here. Nothing is sent before wire_flush(), or wire_line() and wire_peek(),
- * which flush first. */
+ * which flush first. A command with a CR or LF in it is FAULT_INTERNAL. */
 int wire_command(struct wire *wire, struct fault *fault, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -93,8 +102,11 @@ int wire_flush(struct wire *wire, struct fault *fault);
 
 /* The next line, without its line end, NUL-terminated; valid until the next call. A line that is
  * longer than WIRE_LINE_MAX is cut and *cut set. `len` counts octets; a NUL may be among them. Bare LF ends a line too (sloppy servers).
- * timeout: seconds for this line, 0: the wire's own. */
+ * timeout: seconds for this line from now, 0: the wire's own. cut may be NULL. */
 int wire_line(struct wire *wire, char **line, size_t *len, bool *cut, unsigned timeout, struct fault *fault);
+
+/* The same for the lines of a long answer: not each line's time counts, but the 1 KiB rule from wire_mark(). */
+int wire_answer_line(struct wire *wire, char **line, size_t *len, bool *cut, struct fault *fault);
 
 /* Octets that have arrived, at least one: *data and *len stay valid until the next call. wire_take() says how
  * many of them were used. The 1 KiB rule runs from wire_mark(). */
