@@ -1,10 +1,12 @@
 /* The fetchrc as plain data: read-only after config_load(), shared by all threads.
  *
  * Ownership: struct config owns everything below it; config_free(). Secrets are not in here, only where they come
- * from; a literal `password` is wiped by config_free(). NULL strings: not set. */
+ * from; a literal `password` or `client_secret` is wiped by config_free(). NULL strings: not set. File names are absolute
+ * or stand as they are found from the working directory: "~/" and paths relative to the fetchrc are resolved. */
 #ifndef POPFERRY_CONFIG_CONFIG_H
 #define POPFERRY_CONFIG_CONFIG_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +24,8 @@ struct config_secret {
     char *password;
     char *password_file;
     char *password_command;
-    char *credential; /* a file name in $CREDENTIALS_DIRECTORY */
+    char *credential;      /* a file name in $CREDENTIALS_DIRECTORY */
+    pthread_mutex_t *gate; /* the config's: commands run one at a time; NULL: no other thread is there */
 };
 
 /* What destination and account have in common. */
@@ -87,8 +90,8 @@ struct config_account {
     struct config_list recipients;
     const struct config_destination *destination;
     bool enabled;
-    bool keep;
-    unsigned keep_days;     /* 0: not set */
+    bool keep;              /* true as well where keep_days is set */
+    unsigned keep_days;     /* 0: not set, kept for ever */
     uint64_t max_size;      /* octets, 0: no limit */
     enum config_oversize oversize;
     unsigned max_messages;  /* 0: no limit */
@@ -106,7 +109,10 @@ struct config_account {
 };
 
 struct config {
-    char *path; /* the fetchrc */
+    char *path;   /* the fetchrc */
+    char **files; /* it and what it includes, in the order of reading */
+    size_t file_count;
+    pthread_mutex_t *gate;
     unsigned jobs;
     unsigned jobs_per_host;
     unsigned timeout;        /* seconds */

@@ -1,7 +1,8 @@
 /* Where passwords and tokens come from; wiped after use.
  *
  * Ownership: the caller gives a struct buf and frees it with buf_free(), which wipes. Threads: any; password commands run one at a time.
- * Errors: FAULT_OF_MAILBOX, FAULT_LOGIN (exit 77): no secret, or a command that failed, with its stderr (never its stdout). */
+ * Errors: FAULT_OF_MAILBOX, stage "secret". FAULT_LOGIN (exit 77): no secret, or a command that failed, with the first line of its stderr
+ * (never its stdout). FAULT_RETRY: a signal has asked the run to end. */
 #ifndef POPFERRY_CONFIG_SECRET_H
 #define POPFERRY_CONFIG_SECRET_H
 
@@ -12,8 +13,11 @@
  * timeout: seconds for a password_command, which is then ended with its children. Nothing is printed on or read from the terminal by us. */
 int secret_get(const struct config_secret *secret, unsigned timeout, struct buf *out, struct fault *fault);
 
-/* Run a command of the user's (sh -c) and take its standard output, as above. */
+/* Run a command of the user's (sh -c) and take its standard output, as above. Not held back by the gate. */
 int secret_command(const char *command, unsigned timeout, struct buf *out, struct fault *fault);
+
+/* The access token that the account's token_command prints; commands run one at a time, as in secret_get(). */
+int secret_token(const struct config_account *account, unsigned timeout, struct buf *out, struct fault *fault);
 
 /* Whether any source is set. */
 bool secret_is_set(const struct config_secret *secret);
