@@ -1,0 +1,1 @@
+"""The test kit: scripted and real mail servers on loopback, and the program under test between them."""
