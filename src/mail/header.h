@@ -16,15 +16,18 @@ struct header_field {
     size_t body_len;  /* without the last line end */
 };
 
-/* The next field at *at (an offset into header, moved on). Lines that are no field are passed over.
- * Returns false at the blank line or the end. */
+/* The next field at *at (an offset into header, moved on). Lines that are no field are passed over, with the
+ * folded lines behind them. Returns false at the blank line, where *at stays, or at the end. */
 bool header_next(const char *header, size_t len, size_t *at, struct header_field *field);
 
 /* Whether the field is called `name`, whatever the case. */
 bool header_is(const struct header_field *field, const char *name);
 
+/* Whether `len` octets are the word `word`, whatever the case of ASCII letters, and whatever the locale. */
+bool header_equal(const char *text, size_t len, const char *word);
+
 /* The body unfolded (line ends out, white space trimmed at both ends), NUL-terminated into dst; a NUL octet becomes a space.
- * Returns false if it does not fit. */
+ * Returns false, and dst is "", if it does not fit into `size` octets (at least 1). */
 bool header_value(const struct header_field *field, char *dst, size_t size);
 
 /* How many fields are called `name`. */
