@@ -5,6 +5,7 @@ import inspect
 import os
 import shutil
 import tempfile
+import time
 import unittest
 
 from kit.certs import Certs
@@ -105,6 +106,15 @@ class Case(unittest.TestCase):
             server.settle(3)
         self.expect_status(run, status)
         return run
+
+    def wait_for(self, condition, seconds=10):
+        """Wait until condition() is true; False if it does not become so."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     def expect_status(self, run, status):
         if isinstance(run.status, int) and run.status < 0:
