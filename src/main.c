@@ -1,0 +1,248 @@
+/* popferry: arguments -> a command -> an exit status. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include "base/stop.h"
+#include "commands/commands.h"
+#include "report/log.h"
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+
+#define MALLOC_ARENAS 4 /* a heap for each of 100 threads would cost more than the mail in it */
+
+enum {
+    OPTION_STATE_DIR = 256,
+    OPTION_LOG_FORMAT,
+    OPTION_JSON,
+    OPTION_YES,
+    OPTION_ALL_SIZES,
+    OPTION_NO_LOGIN,
+    OPTION_SHARD,
+    OPTION_FORGET,
+    OPTION_SEEN,
+    OPTION_RETRY,
+    OPTION_PRUNE,
+    OPTION_MOVE,
+    OPTION_STATE,
+    OPTION_SINCE,
+    OPTION_SEARCH,
+    OPTION_RESET,
+};
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"dry-run", no_argument, NULL, 'n'},
+    {"quiet", no_argument, NULL, 'q'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"state-dir", required_argument, NULL, OPTION_STATE_DIR},
+    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"yes", no_argument, NULL, OPTION_YES},
+    {"all-sizes", no_argument, NULL, OPTION_ALL_SIZES},
+    {"no-login", no_argument, NULL, OPTION_NO_LOGIN},
+    {"shard", required_argument, NULL, OPTION_SHARD},
+    {"forget", required_argument, NULL, OPTION_FORGET},
+    {"seen", no_argument, NULL, OPTION_SEEN},
+    {"retry", no_argument, NULL, OPTION_RETRY},
+    {"prune", no_argument, NULL, OPTION_PRUNE},
+    {"move", no_argument, NULL, OPTION_MOVE},
+    {"state", required_argument, NULL, OPTION_STATE},
+    {"since", required_argument, NULL, OPTION_SINCE},
+    {"search", required_argument, NULL, OPTION_SEARCH},
+    {"reset", no_argument, NULL, OPTION_RESET},
+    {NULL, 0, NULL, 0},
+};
+
+static const char help[] =
+    "Usage: popferry [OPTIONS] [run] [ACCOUNT...]   poll once: fetch, deliver, delete\n"
+    "       popferry check [ACCOUNT...]             try fetchrc, logins and SMTP servers; changes nothing\n"
+    "       popferry status                         each account: last success, last fault, waiting, refused\n"
+    "       popferry history [ACCOUNT]              what is remembered\n"
+    "       popferry import FILE                    take over from fetchmail, mpop or getmail\n"
+    "       popferry talk ACCOUNT|DESTINATION       type POP3 or SMTP commands by hand\n"
+    "       popferry authorize ACCOUNT              OAuth2 login\n"
+    "\n"
+    "  -c, --config=FILE        the fetchrc\n"
+    "  -n, --dry-run            show what would be done, change nothing\n"
+    "  -q, --quiet              tell faults only\n"
+    "  -v, --verbose            tell more; -vv shows the dialogue, secrets masked\n"
+    "      --log-format=FORMAT  text, json or journal\n"
+    "      --state-dir=DIR      where the history is kept\n"
+    "      --json               check, status, history: for programs\n"
+    "      --yes                history, import: do not ask\n"
+    "      --all-sizes          run: retrieve what is over max_size as well\n"
+    "      --shard=K/N          run: only the K-th of N shares of the accounts\n"
+    "      --no-login           talk: log in by hand\n"
+    "  -h, --help               this text\n"
+    "  -V, --version            the version\n"
+    "\n"
+    "history: --state=NAME --since=AGE --search=TEXT list; --forget UIDL, --seen, --retry, --prune,\n"
+    "--move OLD NEW and --reset change.\n"
+    "\n"
+    "Exit status: 0 done, 64 usage, 65 refused for good, 70 internal, 74 state, 75 try again later,\n"
+    "76 protocol or certificate, 77 login, 78 fetchrc. See popferry(1) and fetchrc(5).\n";
+
+static const struct {
+    const char *name;
+    int (*run)(const struct options *options);
+} commands[] = {
+    {"run", command_run},       {"check", command_check},   {"status", command_status}, {"history", command_history},
+    {"import", command_import}, {"talk", command_talk},     {"authorize", command_authorize},
+};
+
+static int usage(const char *what)
+{
+    (void)fprintf(stderr, "popferry: %s; try 'popferry --help'\n", what);
+    return -1;
+}
+
+static int parse_shard(struct options *options, const char *text)
+{
+    char *end;
+    unsigned long k = strtoul(text, &end, 10);
+    unsigned long n = *end == '/' ? strtoul(end + 1, &end, 10) : 0;
+
+    if (*end != '\0' || k < 1 || n < 1 || k > n || n > 1000000)
+        return usage("--shard takes K/N with K from 1 to N");
+    options->shard = (unsigned)k;
+    options->shards = (unsigned)n;
+    return 0;
+}
+
+static int parse_format(enum log_format *format, const char *text)
+{
+    if (strcmp(text, "text") == 0)
+        *format = LOG_TEXT;
+    else if (strcmp(text, "json") == 0)
+        *format = LOG_JSON;
+    else if (strcmp(text, "journal") == 0)
+        *format = LOG_JOURNAL;
+    else
+        return usage("--log-format takes text, json or journal");
+    return 0;
+}
+
+/* The options of single commands. */
+static int set_command_option(struct options *options, int option)
+{
+    switch (option) {
+    case OPTION_JSON: options->json = true; return 0;
+    case OPTION_YES: options->yes = true; return 0;
+    case OPTION_ALL_SIZES: options->all_sizes = true; return 0;
+    case OPTION_NO_LOGIN: options->no_login = true; return 0;
+    case OPTION_SHARD: return parse_shard(options, optarg);
+    case OPTION_FORGET: options->forget = optarg; return 0;
+    case OPTION_SEEN: options->seen = true; return 0;
+    case OPTION_RETRY: options->retry = true; return 0;
+    case OPTION_PRUNE: options->prune = true; return 0;
+    case OPTION_MOVE: options->move_from = ""; return 0; /* its two names are the arguments */
+    case OPTION_STATE: options->state = optarg; return 0;
+    case OPTION_SINCE: options->since = optarg; return 0;
+    case OPTION_SEARCH: options->search = optarg; return 0;
+    case OPTION_RESET: options->reset = true; return 0;
+    default: return usage("what was that option?");
+    }
+}
+
+/* 0: go on; 1: done (help, version); -1: a mistake, told. */
+static int parse(struct options *options, enum log_format *format, int argc, char **argv)
+{
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:nqvhV", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'c': options->config = optarg; break;
+        case 'n': options->dry_run = true; break;
+        case 'q': options->quiet = true; break;
+        case 'v': options->verbose++; break;
+        case 'h': (void)fputs(help, stdout); return 1;
+        case 'V': (void)puts("popferry " POPFERRY_VERSION); return 1;
+        case OPTION_STATE_DIR: options->state_dir = optarg; break;
+        case OPTION_LOG_FORMAT:
+            if (parse_format(format, optarg) < 0)
+                return -1;
+            break;
+        case '?': (void)usage("see above"); return -1; /* getopt has told what is wrong */
+        default:
+            if (set_command_option(options, option) < 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+static enum log_level level_of(const struct options *options)
+{
+    if (options->verbose >= 2)
+        return LOG_LEVEL_DEBUG;
+    if (options->verbose == 1)
+        return LOG_LEVEL_INFO;
+    if (options->quiet)
+        return LOG_LEVEL_ERROR;
+    return isatty(STDERR_FILENO) ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING;
+}
+
+/* Secrets are in memory while we run: they do not go into a core file. */
+static void forbid_core(void)
+{
+    struct rlimit none = {0, 0};
+
+    (void)setrlimit(RLIMIT_CORE, &none);
+#ifndef SANITIZED /* the leak checker must be able to trace us */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+/* The command's name is the first argument, if it is one: popferry alone, or with accounts only, is `run`. */
+static int dispatch(struct options *options, int argc, char **argv)
+{
+    size_t i;
+
+    for (i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(argv[0], commands[i].name) == 0) {
+            options->arguments = (const char *const *)argv + 1;
+            options->argument_count = argc - 1;
+            return commands[i].run(options);
+        }
+    }
+    options->arguments = (const char *const *)argv;
+    options->argument_count = argc;
+    return command_run(options);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    enum log_format format = log_default_format();
+    int result;
+
+    forbid_core();
+#ifdef __GLIBC__
+    (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+#endif
+    result = parse(&options, &format, argc, argv);
+    if (result != 0)
+        return result < 0 ? EX_USAGE : EX_OK;
+    log_open(format, level_of(&options));
+    stop_install();
+    return dispatch(&options, argc - optind, argv + optind);
+}

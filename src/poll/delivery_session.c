@@ -1,0 +1,412 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "config/secret.h"
+#include "poll/delivery_private.h"
+#include "poll/verdict.h"
+#include "report/log.h"
+
+#define STRIKES 3         /* sessions lost in a row before the destination counts as down */
+#define NOOP_IDLE_MS 10000 /* an idle session says NOOP so often */
+
+struct session {
+    struct delivery *delivery;
+    struct smtp *smtp;         /* NULL: not connected */
+    struct delivery_job *next; /* rides behind the current one */
+    bool used;                 /* the connection has carried a message */
+    bool over;                 /* this thread shall end */
+    int64_t step_at;           /* when the current step began */
+};
+
+static const char *title_of(const struct session *session)
+{
+    return session->delivery->destination->peer.title;
+}
+
+static void count_open(struct session *session, int change)
+{
+    (void)pthread_mutex_lock(&session->delivery->mutex);
+    session->delivery->open = (unsigned)((int)session->delivery->open + change);
+    (void)pthread_mutex_unlock(&session->delivery->mutex);
+}
+
+static void hang_up(struct session *session)
+{
+    if (session->smtp == NULL)
+        return;
+    smtp_close(session->smtp);
+    session->smtp = NULL;
+    count_open(session, -1);
+}
+
+static void say_goodbye(struct session *session)
+{
+    if (session->smtp != NULL)
+        smtp_quit(session->smtp);
+    hang_up(session);
+}
+
+/* The destination's password, fetched once for all its sessions. */
+static int fetch_secret(struct delivery *delivery, struct fault *fault)
+{
+    int result = 0;
+
+    (void)pthread_mutex_lock(&delivery->secret_mutex);
+    if (delivery->secret.len == 0 && secret_is_set(&delivery->destination->peer.secret))
+        result = secret_get(&delivery->destination->peer.secret, delivery->config->timeout, &delivery->secret, fault);
+    (void)pthread_mutex_unlock(&delivery->secret_mutex);
+    if (result < 0)
+        fault->scope = FAULT_OF_DESTINATION;
+    return result;
+}
+
+static int open_smtp(struct session *session, struct fault *fault)
+{
+    struct delivery *delivery = session->delivery;
+    const struct config_destination *to = delivery->destination;
+    struct smtp_params params = {
+        .wire = {.tag = to->peer.title,
+                 .scope = FAULT_OF_DESTINATION,
+                 .service = to->protocol == CONFIG_LMTP ? WIRE_LMTP : WIRE_SMTP,
+                 .host = to->peer.host,
+                 .port = to->peer.port,
+                 .socket = to->socket,
+                 .tls = to->peer.tls,
+                 .tls_ca_file = to->peer.tls_ca_file,
+                 .tls_fingerprint = to->peer.tls_fingerprint,
+                 .tls_cert_file = to->peer.tls_cert_file,
+                 .tls_key_file = to->peer.tls_key_file,
+                 .proxy = to->peer.proxy,
+                 .helo = to->helo,
+                 .timeout = delivery->config->timeout},
+        .auth = to->peer.auth,
+        .username = to->peer.username,
+        .final_timeout = delivery->config->final_timeout,
+        .chunking = to->chunking,
+        .no_notify = to->no_notify,
+    };
+
+    if (fetch_secret(delivery, fault) < 0)
+        return -1;
+    params.password = delivery->secret.data;
+    return smtp_open(&session->smtp, &params, fault);
+}
+
+/* Connect for this job. -1: it has been handed back or put back, and the thread shall end. */
+static int connect_for(struct session *session, struct delivery_job *job)
+{
+    struct delivery *delivery = session->delivery;
+    struct fault fault;
+    bool alone;
+    int result;
+
+    (void)pthread_mutex_lock(&delivery->mutex);
+    delivery->connecting++;
+    (void)pthread_mutex_unlock(&delivery->mutex);
+    result = open_smtp(session, &fault);
+    (void)pthread_mutex_lock(&delivery->mutex);
+    delivery->connecting--;
+    session->used = false;
+    if (result == 0)
+        delivery->open++;
+    /* A server that lets us have fewer sessions than we want is served by fewer. */
+    alone = delivery->open == 0 && delivery->connecting == 0;
+    if (result < 0 && !alone) {
+        delivery->alive--;
+        delivery->limit = delivery->started;
+    }
+    (void)pthread_mutex_unlock(&delivery->mutex);
+    if (result == 0)
+        return 0;
+    session->over = true;
+    if (alone) {
+        delivery_set_down(delivery, &fault);
+        delivery_untried(delivery, job);
+    } else {
+        log_line(LOG_LEVEL_INFO, title_of(session), "one session less: %s", fault.text);
+        delivery_put_back(delivery, job);
+    }
+    return -1;
+}
+
+static void tell_delivered(const struct session *session, const struct delivery_job *job)
+{
+    char queue_id[64];
+    char recipients[256] = "";
+    size_t len = 0;
+    size_t i;
+    struct log_event event = {.event = "delivered",
+                              .uidl = job->uid,
+                              .size = (int64_t)job->octets,
+                              .recipients = recipients,
+                              .smtp_reply = job->transaction.reply.text,
+                              .queue_id = queue_id,
+                              .duration = clock_ms() - session->step_at,
+                              .text = NULL};
+
+    if (!log_tells(LOG_LEVEL_INFO))
+        return;
+    for (i = 0; i < job->transaction.rcpt_count && len + 1 < sizeof(recipients); i++) {
+        size_t room = sizeof(recipients) - len;
+        int n;
+        if (job->rcpt[i].state != SMTP_RCPT_DELIVERED)
+            continue;
+        n = snprintf(recipients + len, room, "%s%s", len > 0 ? "," : "", job->rcpt[i].address);
+        len += n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
+    }
+    smtp_parse_queue_id(job->transaction.reply.text, queue_id, sizeof(queue_id));
+    log_event(LOG_LEVEL_INFO, job->account, &event);
+}
+
+/* Commit the receipt, then hand the job back: never the other way round. */
+static void record(struct session *session, struct delivery_job *job, const struct verdict *verdict)
+{
+    struct fault fault;
+
+    if (job->row != 0 && history_receipt(session->delivery->history, &verdict->receipt, &fault) < 0) {
+        if (verdict->receipt.delivered)
+            job->outcome = DELIVERY_UNRECORDED;
+        job->fault = fault;
+        delivery_stop_all(session->delivery, &fault);
+    }
+    /* The receipt went into the space that was kept back for it; there is none for another. */
+    if (history_exhausted(session->delivery->history)) {
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_STATE, "history", "the disk that holds the history is full");
+        delivery_stop_all(session->delivery, &fault);
+    }
+    if (verdict->receipt.delivered) {
+        job->delivered_octets = message_octets(job->message);
+        tell_delivered(session, job);
+    }
+    delivery_hand_back(job);
+}
+
+static void hand_back_short_of_memory(struct delivery_job *job)
+{
+    job->outcome = job->transaction.result == SMTP_DELIVERED ? DELIVERY_UNRECORDED : DELIVERY_DEFERRED;
+    (void)fault_set(&job->fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "delivery", "out of memory");
+    delivery_hand_back(job);
+}
+
+/* A transaction whose result is decided. */
+static void conclude(struct session *session, struct delivery_job *job)
+{
+    struct verdict verdict;
+
+    if (verdict_of(job, session->delivery->label, &verdict) < 0) {
+        hand_back_short_of_memory(job);
+        return;
+    }
+    if (verdict.receipt.delivered) {
+        (void)pthread_mutex_lock(&session->delivery->mutex);
+        session->delivery->strikes = 0;
+        (void)pthread_mutex_unlock(&session->delivery->mutex);
+    }
+    record(session, job, &verdict);
+    free(verdict.owed);
+}
+
+/* As if it had never been begun: a fresh transaction with the same envelope. */
+static void reset(struct delivery_job *job)
+{
+    size_t i;
+
+    job->begun = false;
+    job->transaction.result = SMTP_UNDECIDED;
+    job->transaction.dot_sent = false;
+    for (i = 0; i < job->transaction.rcpt_count; i++)
+        job->rcpt[i].state = SMTP_RCPT_PENDING;
+}
+
+/* Count a lost session; true when that was one too many. */
+static bool struck_out(struct session *session, bool stalled)
+{
+    struct delivery *delivery = session->delivery;
+    bool out;
+
+    (void)pthread_mutex_lock(&delivery->mutex);
+    delivery->strikes += stalled ? 2 : 1;
+    out = delivery->strikes >= STRIKES;
+    (void)pthread_mutex_unlock(&delivery->mutex);
+    return out;
+}
+
+/* The session was lost in the middle of this job. */
+static void lost(struct session *session, struct delivery_job *job, const struct fault *fault)
+{
+    struct delivery *delivery = session->delivery;
+    bool stalled = clock_ms() - session->step_at >= (int64_t)delivery->config->timeout * 1000;
+    struct delivery_job *next = session->next;
+    struct fault stop;
+    struct verdict verdict;
+
+    hang_up(session);
+    session->next = NULL;
+    if (next != NULL) {
+        reset(next);
+        delivery_put_back(delivery, next);
+    }
+    if (job->transaction.result == SMTP_REFUSED || job->transaction.result == SMTP_NO_RCPT) {
+        conclude(session, job); /* it hung up, but it did say what it thinks of the message */
+        return;
+    }
+    if (delivery_stopping(delivery, &stop) && !job->transaction.dot_sent) {
+        delivery_untried(delivery, job);
+        return;
+    }
+    if (struck_out(session, stalled)) {
+        session->over = true;
+        delivery_set_down(delivery, fault);
+    } else if (!job->transaction.dot_sent && !job->again && !stalled) {
+        reset(job);
+        job->again = true;
+        delivery_put_back(delivery, job);
+        return;
+    }
+    if (verdict_of_lost(job, fault, &verdict) < 0) {
+        hand_back_short_of_memory(job);
+        return;
+    }
+    record(session, job, &verdict);
+    free(verdict.owed);
+}
+
+/* Tell the MTA who handed the mail to the provider (XCLIENT, Postfix). Such a session carries one message. */
+static int introduce_client(struct session *session, const struct delivery_job *job, struct fault *fault)
+{
+    struct smtp_reply reply;
+    bool warn;
+
+    if (!smtp_extensions(session->smtp)->xclient) {
+        (void)pthread_mutex_lock(&session->delivery->mutex);
+        warn = !session->delivery->warned_xclient;
+        session->delivery->warned_xclient = true;
+        (void)pthread_mutex_unlock(&session->delivery->mutex);
+        if (warn)
+            log_line(LOG_LEVEL_WARNING, title_of(session), "offers no XCLIENT; is this host in smtpd_authorized_xclient_hosts?");
+        return 0;
+    }
+    if (smtp_xclient(session->smtp, job->xclient, &reply, fault) < 0)
+        return -1;
+    if (reply.code >= 300)
+        return fault_set(fault, FAULT_OF_DESTINATION, reply.code >= 500 ? FAULT_REFUSED : FAULT_RETRY, "XCLIENT",
+                         "%s refused XCLIENT: %s", session->delivery->label, reply.text);
+    return 0;
+}
+
+static int begin(struct session *session, struct delivery_job *job, struct fault *fault)
+{
+    job->transaction.message = job->message;
+    job->transaction.trace = job->trace;
+    job->transaction.trace_len = job->trace_len;
+    job->transaction.sender = job->sender;
+    job->begun = true;
+    return smtp_begin(session->smtp, &job->transaction, fault);
+}
+
+/* Body, final dot and its reply; another job's MAIL rides behind the dot. */
+static int hand_over(struct session *session, struct delivery_job *job, struct fault *fault)
+{
+    struct delivery_job *next = NULL;
+
+    if (smtp_extensions(session->smtp)->pipelining && job->xclient[0] == '\0')
+        next = delivery_take_behind(session->delivery);
+    session->next = next;
+    if (next != NULL && begin(session, next, fault) < 0)
+        return -1;
+    if (smtp_send(session->smtp, &job->transaction, next != NULL ? &next->transaction : NULL, fault) < 0)
+        return -1;
+    session->step_at = clock_ms();
+    return smtp_finish(session->smtp, &job->transaction, fault);
+}
+
+static int transact(struct session *session, struct delivery_job *job, struct fault *fault)
+{
+    session->step_at = clock_ms();
+    if (!job->begun) {
+        if (job->xclient[0] != '\0' && introduce_client(session, job, fault) < 0)
+            return -1;
+        if (begin(session, job, fault) < 0)
+            return -1;
+    }
+    session->used = true;
+    if (job->transaction.result == SMTP_UNDECIDED && smtp_ready(session->smtp, &job->transaction, fault) < 0)
+        return -1;
+    if (job->transaction.result != SMTP_READY)
+        return 0;
+    session->step_at = clock_ms();
+    return hand_over(session, job, fault);
+}
+
+static void serve(struct session *session, struct delivery_job *job)
+{
+    struct fault fault;
+
+    /* Postfix keeps XCLIENT's attributes for the whole session. */
+    if (job->xclient[0] != '\0' && session->used)
+        say_goodbye(session);
+    if (session->smtp == NULL && connect_for(session, job) < 0)
+        return;
+    if (transact(session, job, &fault) < 0) {
+        lost(session, job, &fault);
+        return;
+    }
+    if (job->xclient[0] != '\0')
+        say_goodbye(session);
+    conclude(session, job);
+}
+
+/* Nothing to deliver for a while: keep the server from hanging up. */
+static void keep_alive(struct session *session)
+{
+    struct smtp_reply reply;
+    struct fault fault;
+
+    if (session->smtp != NULL && smtp_command(session->smtp, &reply, &fault, "NOOP") < 0)
+        hang_up(session);
+}
+
+/* The job that rides behind the last one, unless the run is stopping: then its body is never sent. */
+static struct delivery_job *riding(struct session *session)
+{
+    struct delivery_job *job = session->next;
+    struct fault fault;
+
+    session->next = NULL;
+    if (job == NULL || !delivery_stopping(session->delivery, &fault))
+        return job;
+    hang_up(session);
+    delivery_untried(session->delivery, job);
+    return NULL;
+}
+
+static int64_t noop_interval(const struct delivery *delivery)
+{
+    int64_t interval = (int64_t)delivery->config->timeout * 1000 / 6;
+
+    if (interval > NOOP_IDLE_MS)
+        interval = NOOP_IDLE_MS;
+    return interval < 1000 ? 1000 : interval;
+}
+
+void *delivery_session(void *argument)
+{
+    struct session session = {.delivery = argument};
+    bool idle = false;
+
+    while (!session.over) {
+        struct delivery_job *job = riding(&session);
+        if (job == NULL)
+            job = delivery_take(session.delivery, noop_interval(session.delivery), &idle);
+        if (job != NULL)
+            serve(&session, job);
+        else if (idle)
+            keep_alive(&session);
+        else
+            break;
+    }
+    say_goodbye(&session);
+    return NULL;
+}

@@ -1,0 +1,366 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/stop.h"
+#include "poll/mailbox_private.h"
+#include "report/log.h"
+
+#define WINDOW_MESSAGES 512       /* RETRs under way at most */
+#define SPILLED_MEMORY (64 * 1024) /* what a message in a temporary file still costs in memory */
+#define UNLISTED_OCTETS (32 * 1024) /* taken for the size of a message that LIST gives none */
+#define ROOM_FOR_ERROR (16 * 1024)  /* a message may be so much, or by half, larger than listed and still stay in memory */
+#define REAL_OCTETS_MIN (128ULL * 1024 * 1024) /* a message may really bring this much, or 4 times what was listed */
+#define DELETIONS_AT_ONCE 1000
+#define NOOP_IDLE_MS 10000
+#define OUTBOX_WAIT_MS 250
+
+static const struct pop3_entry *entry_of(const struct mailbox *mailbox, size_t item)
+{
+    return mailbox->plan.items[item].entry;
+}
+
+const char *mailbox_uid(const struct mailbox *mailbox, size_t item)
+{
+    const char *uid = entry_of(mailbox, item)->uid;
+
+    return uid != NULL ? uid : "(without UID)";
+}
+
+/* The octets that a message of this plan may hold in memory before it goes to a temporary file. */
+static size_t memory_limit(const struct mailbox *mailbox)
+{
+    size_t limit = mailbox->params->window / 2;
+
+    return limit > MESSAGE_MEMORY ? MESSAGE_MEMORY : limit;
+}
+
+static bool charge(struct mailbox *mailbox, size_t index)
+{
+    struct mailbox_item *item = &mailbox->items[index];
+    const struct pop3_entry *entry = entry_of(mailbox, index);
+    uint64_t octets = entry->has_octets ? entry->octets : UNLISTED_OCTETS;
+    bool large = octets > memory_limit(mailbox);
+    uint64_t memory = large ? SPILLED_MEMORY : octets + 512;
+    uint64_t file = large ? octets : 0;
+
+    if (mailbox->under_way > 0 &&
+        (mailbox->under_way >= WINDOW_MESSAGES || mailbox->memory + memory > mailbox->params->window ||
+         mailbox->file + file > mailbox->params->file_window))
+        return false;
+    item->memory = memory;
+    item->file = file;
+    item->has_charge = true;
+    mailbox->memory += memory;
+    mailbox->file += file;
+    mailbox->under_way++;
+    return true;
+}
+
+void mailbox_release(struct mailbox *mailbox, size_t index)
+{
+    struct mailbox_item *item = &mailbox->items[index];
+
+    if (!item->has_charge)
+        return;
+    item->has_charge = false;
+    mailbox->memory -= item->memory;
+    mailbox->file -= item->file;
+    mailbox->under_way--;
+}
+
+/* A fault of this message: it stays, the others go on. */
+void mailbox_leave(struct mailbox *mailbox, size_t item, const struct fault *fault)
+{
+    struct fault store;
+
+    mailbox->items[item].state = ITEM_LEFT;
+    mailbox_fault(mailbox, fault, mailbox_uid(mailbox, item));
+    mailbox_release(mailbox, item);
+    if (mailbox->items[item].row != 0 &&
+        history_stumble(mailbox->params->history, mailbox->items[item].row, fault->text, &store) < 0)
+        mailbox_fault(mailbox, &store, NULL);
+}
+
+static int push_question(struct mailbox *mailbox, enum pop3_verb verb, size_t item)
+{
+    if (mailbox->question_count == mailbox->question_size) {
+        size_t size = mailbox->question_size == 0 ? 64 : mailbox->question_size * 2;
+        struct mailbox_question *grown = malloc(size * sizeof(*grown));
+        size_t i;
+        if (grown == NULL)
+            return -1;
+        for (i = 0; i < mailbox->question_count; i++)
+            grown[i] = mailbox->questions[(mailbox->question_first + i) % mailbox->question_size];
+        free(mailbox->questions);
+        mailbox->questions = grown;
+        mailbox->question_size = size;
+        mailbox->question_first = 0;
+    }
+    mailbox->questions[(mailbox->question_first + mailbox->question_count++) % mailbox->question_size] =
+        (struct mailbox_question){verb, item};
+    return 0;
+}
+
+static int ask(struct mailbox *mailbox, enum pop3_verb verb, size_t item, struct fault *fault)
+{
+    if (push_question(mailbox, verb, item) < 0)
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_INTERNAL, "RETR", "out of memory");
+    return pop3_ask(mailbox->pop3, verb, entry_of(mailbox, item)->number, 0, fault);
+}
+
+static struct mailbox_question pop_question(struct mailbox *mailbox)
+{
+    struct mailbox_question question = mailbox->questions[mailbox->question_first];
+
+    mailbox->question_first = (mailbox->question_first + 1) % mailbox->question_size;
+    mailbox->question_count--;
+    return question;
+}
+
+/* A message that may be what broke the session is tried last in the next run. */
+static void blame(struct mailbox *mailbox, size_t item, const struct fault *fault)
+{
+    struct fault store;
+
+    if (mailbox->items[item].row != 0 && !stop_requested())
+        (void)history_stumble(mailbox->params->history, mailbox->items[item].row, fault->text, &store);
+}
+
+/* The POP3 session is gone, and with it every answer that was awaited. */
+static void lose(struct mailbox *mailbox, const struct fault *fault, bool blame_first)
+{
+    if (mailbox->pop3 == NULL)
+        return;
+    while (mailbox->question_count > 0) {
+        struct mailbox_question question = pop_question(mailbox);
+        if (question.verb != POP3_RETR && question.verb != POP3_TOP)
+            continue;
+        mailbox_release(mailbox, question.item);
+        mailbox->items[question.item].state = ITEM_LEFT;
+        if (blame_first)
+            blame(mailbox, question.item, fault);
+        blame_first = false;
+    }
+    pop3_close(mailbox->pop3);
+    mailbox->pop3 = NULL;
+    mailbox_fault(mailbox, fault, NULL);
+}
+
+void mailbox_lost(struct mailbox *mailbox, const struct fault *fault)
+{
+    lose(mailbox, fault, true);
+}
+
+void mailbox_may_delete(struct mailbox *mailbox, size_t item)
+{
+    mailbox->deletable[mailbox->deletable_count++] = item;
+}
+
+int mailbox_ask_deletions(struct mailbox *mailbox, bool last)
+{
+    struct fault fault;
+
+    /* In a pipeline the DELEs cost nothing with QUIT; elsewhere they fill the time until the next delivery. */
+    if (mailbox->pop3 == NULL || (pop3_pipelining(mailbox->pop3) && !last))
+        return 0;
+    while (mailbox->deletable_count > 0 && mailbox->question_count < DELETIONS_AT_ONCE) {
+        if (ask(mailbox, POP3_DELE, mailbox->deletable[--mailbox->deletable_count], &fault) < 0) {
+            mailbox_lost(mailbox, &fault);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool wants_retrieval(const struct mailbox *mailbox, size_t item)
+{
+    enum plan_action action = mailbox->plan.items[item].action;
+
+    return action == PLAN_RETRIEVE || action == PLAN_COMPARE || action == PLAN_IDENTIFY || action == PLAN_NOTICE;
+}
+
+/* Ask for as many messages as there is room for. */
+static int ask_messages(struct mailbox *mailbox)
+{
+    struct fault fault;
+
+    if (mailbox->pop3 == NULL)
+        return 0;
+    for (; mailbox->cursor < mailbox->plan.count; mailbox->cursor++) {
+        size_t item = mailbox->cursor;
+        bool notice = mailbox->plan.items[item].action == PLAN_NOTICE;
+        if (!wants_retrieval(mailbox, item))
+            continue;
+        if (delivery_down(mailbox->params->delivery) || !charge(mailbox, item))
+            return 0;
+        mailbox->items[item].state = ITEM_ASKED;
+        if (ask(mailbox, notice ? POP3_TOP : POP3_RETR, item, &fault) < 0) {
+            mailbox_lost(mailbox, &fault);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The body of a RETR or TOP answer. NULL: it was dropped, or the session is lost (noted). */
+static struct message *read_body(struct mailbox *mailbox, size_t item, bool wanted)
+{
+    const struct pop3_entry *entry = entry_of(mailbox, item);
+    uint64_t half_more = entry->octets + entry->octets / 2 + ROOM_FOR_ERROR;
+    size_t limit = memory_limit(mailbox);
+    uint64_t cap = entry->octets * 4 > REAL_OCTETS_MIN ? entry->octets * 4 : REAL_OCTETS_MIN;
+    struct message *message = NULL;
+    struct fault fault;
+
+    if (wanted) {
+        message = message_new(entry->octets, half_more < limit ? (size_t)half_more : limit, cap);
+        if (message == NULL) {
+            (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "RETR", "out of memory");
+            mailbox_fault(mailbox, &fault, mailbox_uid(mailbox, item));
+        }
+    }
+    if (pop3_body(mailbox->pop3, message, &fault) == 0)
+        return message;
+    message_free(message);
+    mailbox->items[item].state = ITEM_LEFT;
+    mailbox_release(mailbox, item);
+    blame(mailbox, item, &fault);
+    lose(mailbox, &fault, false);
+    return NULL;
+}
+
+static const char *host_of(const struct mailbox *mailbox)
+{
+    return mailbox->account->peer.host;
+}
+
+static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3_reply *reply)
+{
+    struct message *message;
+    struct fault fault;
+
+    if (!reply->ok) {
+        (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "RETR", "%s refused to hand it over: %s", host_of(mailbox),
+                        reply->text);
+        mailbox_leave(mailbox, item, &fault);
+        return;
+    }
+    message = read_body(mailbox, item, !delivery_down(mailbox->params->delivery));
+    if (message != NULL) {
+        mailbox->retrieved_only++;
+        progress_add(mailbox->params->progress, mailbox->slot, 1, entry_of(mailbox, item)->octets);
+        mailbox_hand_over(mailbox, item, message);
+    } else if (mailbox->items[item].state == ITEM_ASKED) {
+        mailbox->items[item].state = ITEM_LEFT;
+        mailbox_release(mailbox, item);
+    }
+}
+
+static void on_deleted(struct mailbox *mailbox, size_t item, const struct pop3_reply *reply)
+{
+    struct fault fault;
+
+    if (reply->ok) {
+        mailbox->marked++;
+        if (mailbox->items[item].row != 0)
+            mailbox->gone[mailbox->gone_count++] = mailbox->items[item].row;
+        return;
+    }
+    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "DELE", "%s refused to delete it: %s", host_of(mailbox),
+                    reply->text);
+    mailbox_fault(mailbox, &fault, mailbox_uid(mailbox, item));
+}
+
+int mailbox_read_reply(struct mailbox *mailbox)
+{
+    struct pop3_reply reply;
+    struct mailbox_question question;
+    struct fault fault;
+
+    if (pop3_reply(mailbox->pop3, &reply, &fault) < 0) {
+        mailbox_lost(mailbox, &fault);
+        return -1;
+    }
+    question = pop_question(mailbox);
+    mailbox->noop_at = clock_ms();
+    if (question.verb == POP3_DELE)
+        on_deleted(mailbox, question.item, &reply);
+    else
+        on_retrieved(mailbox, question.item, &reply);
+    return mailbox->pop3 != NULL ? 0 : -1;
+}
+
+struct message *mailbox_retrieve(struct mailbox *mailbox, size_t item)
+{
+    struct pop3_reply reply;
+    struct fault fault;
+
+    while (mailbox->pop3 != NULL && mailbox->question_count > 0)
+        (void)mailbox_read_reply(mailbox);
+    if (mailbox->pop3 == NULL)
+        return NULL;
+    if (pop3_ask(mailbox->pop3, POP3_RETR, entry_of(mailbox, item)->number, 0, &fault) < 0 ||
+        pop3_reply(mailbox->pop3, &reply, &fault) < 0) {
+        mailbox_lost(mailbox, &fault);
+        return NULL;
+    }
+    if (reply.ok)
+        return read_body(mailbox, item, true);
+    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "RETR", "%s refused to hand it over: %s", host_of(mailbox),
+                    reply.text);
+    mailbox_leave(mailbox, item, &fault);
+    return NULL;
+}
+
+/* Deliveries are slow: keep the POP3 server from hanging up. */
+static void keep_alive(struct mailbox *mailbox)
+{
+    int64_t interval = (int64_t)mailbox->params->config->timeout * 1000 / 6;
+    struct pop3_reply reply;
+    struct fault fault;
+
+    if (interval > NOOP_IDLE_MS)
+        interval = NOOP_IDLE_MS;
+    if (interval < 1000)
+        interval = 1000;
+    if (mailbox->pop3 == NULL || clock_ms() - mailbox->noop_at < interval)
+        return;
+    if (pop3_ask(mailbox->pop3, POP3_NOOP, 0, 0, &fault) < 0 || pop3_reply(mailbox->pop3, &reply, &fault) < 0)
+        mailbox_lost(mailbox, &fault);
+    mailbox->noop_at = clock_ms();
+}
+
+static void collect(struct mailbox *mailbox, unsigned wait_ms)
+{
+    struct delivery_job *jobs;
+
+    if (mailbox->delivering == 0)
+        return;
+    jobs = delivery_outbox_take(&mailbox->outbox, wait_ms);
+    while (jobs != NULL) {
+        struct delivery_job *job = jobs;
+        jobs = job->next;
+        mailbox->delivering--;
+        mailbox_release(mailbox, job->item);
+        mailbox_take_back(mailbox, job);
+        delivery_job_free(job);
+    }
+}
+
+void mailbox_cross(struct mailbox *mailbox)
+{
+    mailbox->noop_at = clock_ms();
+    for (;;) {
+        collect(mailbox, 0);
+        if (ask_messages(mailbox) < 0 || mailbox_ask_deletions(mailbox, false) < 0)
+            continue; /* the session is lost, but what is being delivered comes back all the same */
+        if (mailbox->pop3 != NULL && mailbox->question_count > 0)
+            (void)mailbox_read_reply(mailbox);
+        else if (mailbox->delivering > 0) {
+            collect(mailbox, OUTBOX_WAIT_MS);
+            keep_alive(mailbox);
+        } else
+            break;
+    }
+}

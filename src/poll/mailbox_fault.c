@@ -1,0 +1,65 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "poll/mailbox_private.h"
+#include "report/log.h"
+
+void mailbox_fault(struct mailbox *mailbox, const struct fault *fault, const char *uid)
+{
+    struct mailbox_fault *entry;
+    size_t i;
+
+    for (i = 0; i < mailbox->fault_count; i++) {
+        entry = &mailbox->faults[i];
+        if (entry->fault.class == fault->class && strcmp(entry->fault.text, fault->text) == 0) {
+            entry->count++;
+            return;
+        }
+    }
+    if (mailbox->faults == NULL)
+        mailbox->faults = calloc(MAILBOX_FAULTS, sizeof(*mailbox->faults));
+    if (mailbox->faults == NULL || mailbox->fault_count == MAILBOX_FAULTS) {
+        outcome_fault(mailbox->outcome, fault, true);
+        mailbox->faults_left_out++;
+        return;
+    }
+    entry = &mailbox->faults[mailbox->fault_count++];
+    *entry = (struct mailbox_fault){.fault = *fault, .count = 1};
+    if (uid != NULL)
+        (void)fault_quote(entry->uid, sizeof(entry->uid), uid, strlen(uid));
+}
+
+static void tell(const struct mailbox *mailbox, const struct mailbox_fault *entry)
+{
+    struct fault fault = entry->fault;
+
+    if (entry->uid[0] != '\0' && entry->count == 1)
+        (void)fault_set(&fault, fault.scope, fault.class, fault.stage, "message %s: %.640s", entry->uid, entry->fault.text);
+    else if (entry->uid[0] != '\0')
+        (void)fault_set(&fault, fault.scope, fault.class, fault.stage, "%zu messages, %s the first: %.600s",
+                        entry->count, entry->uid, entry->fault.text);
+    log_fault(mailbox->account->peer.title, &fault);
+}
+
+void mailbox_tell_faults(struct mailbox *mailbox, const struct history_mailbox *after)
+{
+    const struct config *config = mailbox->params->config;
+    bool calm = config->report_after > 1 && after->failed_runs < config->report_after;
+    size_t i;
+
+    for (i = 0; i < mailbox->fault_count; i++) {
+        const struct mailbox_fault *entry = &mailbox->faults[i];
+        bool counted = !(calm && entry->fault.class == FAULT_RETRY);
+        outcome_fault(mailbox->outcome, &entry->fault, counted);
+        if (counted && entry->fault.scope > FAULT_OF_MAILBOX)
+            *mailbox->shared = (struct mailbox_shared_fault){.met = true, .fault = entry->fault};
+        else if (counted)
+            tell(mailbox, entry);
+        else
+            log_line(LOG_LEVEL_INFO, mailbox->account->peer.title, "passing (%u in a row): %s", after->failed_runs,
+                     entry->fault.text);
+    }
+    if (mailbox->faults_left_out > 0)
+        log_line(LOG_LEVEL_ERROR, mailbox->account->peer.title, "%zu more faults of other kinds; see popferry history",
+                 mailbox->faults_left_out);
+}

@@ -1,0 +1,353 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "poll/mailbox_private.h"
+#include "report/log.h"
+
+#define OWED_MAX (1024 * 1024) /* octets of recipients of one message */
+
+struct multidrop {
+    struct mailbox *mailbox;
+    struct buf *owed;
+};
+
+static void add_recipient(struct buf *owed, const char *recipient)
+{
+    if (owed->len > 0)
+        (void)buf_puts(owed, "\n");
+    (void)buf_puts(owed, recipient);
+}
+
+static void take_recipient(void *context, const char *recipient)
+{
+    struct multidrop *multidrop = context;
+
+    add_recipient(multidrop->owed, recipient);
+}
+
+static void unknown_recipient(void *context, const char *address)
+{
+    struct multidrop *multidrop = context;
+    char quoted[160];
+
+    (void)fault_quote(quoted, sizeof(quoted), address, strlen(address));
+    log_line(LOG_LEVEL_NOTICE, multidrop->mailbox->account->peer.title, "no map rule for <%s>", quoted);
+}
+
+static void all_recipients(const struct config_account *account, struct buf *owed)
+{
+    size_t i;
+
+    for (i = 0; i < account->recipients.count; i++)
+        add_recipient(owed, account->recipients.items[i]);
+}
+
+/* To whom a message goes that nobody has yet: by its envelope header where the account is for a domain. */
+static void recipients_of(struct mailbox *mailbox, const struct message *message, struct buf *owed)
+{
+    const struct config_account *account = mailbox->account;
+    struct multidrop multidrop = {mailbox, owed};
+    struct envelope_map *map;
+    const char *header;
+    size_t len;
+    size_t i;
+
+    if (account->envelope_header.count > 0) {
+        map = calloc(account->map_count + 1, sizeof(*map));
+        for (i = 0; map != NULL && i < account->map_count; i++)
+            map[i] = (struct envelope_map){account->map[i].from, account->map[i].to};
+        header = message_header(message, &len);
+        if (map != NULL)
+            (void)envelope_multidrop(header, len, (const char *const *)account->envelope_header.items,
+                                     account->envelope_header.count, map, account->map_count, take_recipient,
+                                     unknown_recipient, &multidrop);
+        free(map);
+    }
+    if (owed->len == 0)
+        all_recipients(account, owed);
+}
+
+static const struct config_destination *destination_of(const struct mailbox *mailbox)
+{
+    return mailbox->account->destination;
+}
+
+static void write_trace(struct mailbox *mailbox, struct delivery_job *job)
+{
+    const struct wire *wire = pop3_wire(mailbox->pop3);
+    char id[48];
+    struct envelope_trace trace = {.pop3_host = mailbox->account->peer.host,
+                                   .pop3_address = wire_peer_address(wire),
+                                   .here = destination_of(mailbox)->helo,
+                                   .tls = wire_encrypted(wire),
+                                   .id = id,
+                                   .recipient = job->transaction.rcpt_count == 1 ? job->rcpt[0].address : NULL,
+                                   .when = (time_t)mailbox->limits.now};
+    struct buf out;
+
+    (void)snprintf(id, sizeof(id), "%llx.%llx", (unsigned long long)mailbox->limits.now, (unsigned long long)job->row);
+    buf_init(&out, sizeof(job->trace) - 1);
+    if (envelope_trace_header(&out, &trace) == 0) {
+        memcpy(job->trace, out.data, out.len);
+        job->trace_len = out.len;
+    }
+    buf_free(&out);
+}
+
+static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
+{
+    const struct config_list *trusted = &mailbox->account->trusted_hosts;
+    struct envelope_client client;
+    char name[512];
+    char helo[512];
+    const char *header;
+    size_t len;
+
+    if (!destination_of(mailbox)->xclient)
+        return;
+    header = message_header(job->message, &len);
+    if (!envelope_client(header, len, (const char *const *)trusted->items, trusted->count, &client)) {
+        log_line(LOG_LEVEL_WARNING, mailbox->account->peer.title, "message %s: no XCLIENT: %s", job->uid, client.reason);
+        return;
+    }
+    if (!envelope_xtext(client.name, name, sizeof(name)) || !envelope_xtext(client.helo, helo, sizeof(helo)))
+        return;
+    if (strlen(name) + strlen(helo) + strlen(client.address) + 40 < sizeof(job->xclient))
+        (void)snprintf(job->xclient, sizeof(job->xclient), "ADDR=%s NAME=%s HELO=%.200s", client.address, name, helo);
+}
+
+/* Give the message to the delivery. Takes the message. */
+static void submit(struct mailbox *mailbox, size_t item, struct message *message, const char *owed)
+{
+    const struct config_destination *to = destination_of(mailbox);
+    struct delivery_job *job;
+    struct fault fault;
+
+    job = delivery_job_new(owed, to->protocol == CONFIG_SMTP ? to->recipient_domain : NULL);
+    if (job == NULL) {
+        message_free(message);
+        (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "delivery", "out of memory");
+        mailbox_leave(mailbox, item, &fault);
+        return;
+    }
+    job->outbox = &mailbox->outbox;
+    job->account = mailbox->account->peer.title;
+    job->uid = mailbox_uid(mailbox, item);
+    job->row = mailbox->items[item].row;
+    job->recorded_state = mailbox->plan.items[item].action == PLAN_NOTICE ? HISTORY_SEEN : HISTORY_RECORDED;
+    job->octets = mailbox->plan.items[item].entry->octets;
+    job->number = mailbox->plan.items[item].entry->number;
+    job->item = item;
+    job->message = message;
+    envelope_sender(mailbox->account->sender, message_return_path(message), job->sender);
+    write_trace(mailbox, job);
+    write_xclient(mailbox, job);
+    mailbox->items[item].state = ITEM_DELIVERING;
+    mailbox->delivering++;
+    delivery_submit(mailbox->params->delivery, job);
+}
+
+/* A message that is where it belongs already. */
+static void known(struct mailbox *mailbox, size_t item, struct message *message, const struct history_row *row)
+{
+    uint64_t octets = mailbox->plan.items[item].entry->octets;
+    struct fault fault;
+
+    message_free(message);
+    mailbox_release(mailbox, item);
+    mailbox->retrieved_only--;
+    mailbox->items[item].row = row->id;
+    mailbox->items[item].state = ITEM_KNOWN;
+    if (plan_may_delete(row, &mailbox->limits)) {
+        mailbox_may_delete(mailbox, item);
+    } else {
+        mailbox->outcome->kept++;
+        if (octets != row->octets && history_resized(mailbox->params->history, row->id, octets, &fault) < 0)
+            mailbox_fault(mailbox, &fault, NULL);
+    }
+}
+
+/* A row of its own for a message that is new, committed before its MAIL. */
+static int make_row(struct mailbox *mailbox, size_t item, const struct message *message, const char *owed,
+                    struct fault *fault)
+{
+    char uid[sizeof(PLAN_DIGEST_UID) + 2 * MESSAGE_DIGEST_SIZE] = PLAN_DIGEST_UID;
+    const unsigned char *digest = message_digest(message);
+    struct history_new fresh = {.uid = uid, .octets = mailbox->plan.items[item].entry->octets, .owed = owed};
+    struct history_plan plan = {.fresh = &fresh, .fresh_count = 1};
+    size_t i;
+
+    for (i = 0; i < MESSAGE_DIGEST_SIZE; i++)
+        (void)snprintf(uid + strlen(PLAN_DIGEST_UID) + 2 * i, 3, "%02x", digest[i]);
+    if (history_plan(mailbox->params->history, mailbox->record.id, &plan, fault) < 0)
+        return -1;
+    mailbox->items[item].row = fresh.id;
+    return 0;
+}
+
+/* The message turned out to be another one than the row remembers: new mail under a reused UID. */
+static int reuse_row(struct mailbox *mailbox, size_t item, const char *owed, struct fault *fault)
+{
+    return history_reused(mailbox->params->history, mailbox->items[item].row, mailbox->plan.items[item].entry->octets,
+                          owed, fault);
+}
+
+static bool same_message(const struct history_row *row, const struct message *message)
+{
+    return row->has_digest && memcmp(row->digest, message_digest(message), MESSAGE_DIGEST_SIZE) == 0;
+}
+
+static bool row_is_owed(const struct history_row *row)
+{
+    return row->state == HISTORY_LISTED;
+}
+
+/* Decide who gets the message, with its row in the history made right first. Takes the message. */
+static void deliver(struct mailbox *mailbox, size_t item, struct message *message, const struct history_row *row)
+{
+    struct buf owed;
+    struct fault fault;
+    int result = 0;
+
+    buf_init(&owed, OWED_MAX);
+    if (row != NULL && row_is_owed(row) && (!row->has_digest || same_message(row, message)) && row->owed != NULL)
+        (void)buf_puts(&owed, row->owed);
+    if (owed.len == 0)
+        recipients_of(mailbox, message, &owed);
+    if (owed.len == 0)
+        result = fault_set(&fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "RCPT", "has no recipient");
+    else if (mailbox->items[item].row == 0)
+        result = make_row(mailbox, item, message, owed.data, &fault);
+    else if (row != NULL && (!row_is_owed(row) || (row->has_digest && !same_message(row, message))))
+        result = reuse_row(mailbox, item, owed.data, &fault);
+    if (result == 0) {
+        submit(mailbox, item, message, owed.data);
+    } else {
+        message_free(message);
+        mailbox_leave(mailbox, item, &fault);
+    }
+    buf_free(&owed);
+}
+
+static bool looped(struct mailbox *mailbox, size_t item, const struct message *message)
+{
+    struct fault fault;
+    const char *header;
+    size_t len;
+
+    header = message_header(message, &len);
+    if (!envelope_looped(header, len, destination_of(mailbox)->helo, mailbox->account->max_hops))
+        return false;
+    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_REFUSED, "loop", "came through this host more than %u times: a mail loop",
+                    mailbox->account->max_hops);
+    mailbox_leave(mailbox, item, &fault);
+    return true;
+}
+
+/* Of an oversize message: the header alone, as a notice. */
+static struct message *notice_of(struct mailbox *mailbox, size_t item, struct message *header)
+{
+    const struct pop3_entry *entry = mailbox->plan.items[item].entry;
+    char text[1024];
+    struct message *notice = message_new(0, 64 * 1024, UINT64_MAX);
+    struct fault fault;
+    const char *fields;
+    size_t len;
+    size_t body;
+    int n;
+
+    if (notice == NULL) {
+        message_free(header);
+        return NULL;
+    }
+    fields = message_header(header, &len);
+    for (body = len; body > 0 && (fields[body - 1] == '\n' || fields[body - 1] == '\r'); body--)
+        continue;
+    n = snprintf(text, sizeof(text),
+                 "\r\nX-Popferry-Oversize: %llu\r\n\r\nThis message of %llu octets is larger than max_size and stays on %s.\r\n"
+                 "Only its header was delivered. To get all of it:\r\n\r\n    popferry run --all-sizes %s\r\n",
+                 (unsigned long long)entry->octets, (unsigned long long)entry->octets, mailbox->account->peer.host,
+                 mailbox->account->peer.title);
+    if (message_write(notice, fields, body, &fault) < 0 || message_write(notice, text, (size_t)n, &fault) < 0 ||
+        message_finish(notice, &fault) < 0) {
+        message_free(notice);
+        notice = NULL;
+    }
+    message_free(header);
+    return notice;
+}
+
+void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *message)
+{
+    const struct plan_item *planned = &mailbox->plan.items[item];
+    const struct history_row *row = planned->row;
+    struct history_rows found = {0};
+
+    if (looped(mailbox, item, message)) {
+        message_free(message);
+        return;
+    }
+    if (planned->action == PLAN_COMPARE && same_message(row, message)) {
+        known(mailbox, item, message, row);
+        return;
+    }
+    if (planned->action == PLAN_IDENTIFY) {
+        row = mailbox_identified(mailbox, message, &found, item);
+        if (row != NULL && !row_is_owed(row)) {
+            known(mailbox, item, message, row);
+            history_rows_free(&found);
+            return;
+        }
+        if (row != NULL)
+            mailbox->items[item].row = row->id;
+    }
+    if (planned->action == PLAN_NOTICE)
+        message = notice_of(mailbox, item, message);
+    if (message != NULL)
+        deliver(mailbox, item, message, row);
+    history_rows_free(&found);
+}
+
+/* Note the words of a refusal: on_reject acts only if not all messages of a run were refused alike. */
+static void note_refusal(struct mailbox *mailbox, const struct delivery_job *job)
+{
+    const char *words = job->transaction.reply.text;
+
+    if (mailbox->refusals++ == 0)
+        (void)snprintf(mailbox->refusal, sizeof(mailbox->refusal), "%s", words);
+    else if (strncmp(mailbox->refusal, words, sizeof(mailbox->refusal) - 1) != 0)
+        mailbox->others = true;
+}
+
+void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job)
+{
+    struct mailbox_item *item = &mailbox->items[job->item];
+    const struct history_row *row = mailbox->plan.items[job->item].row;
+    bool kept = mailbox->limits.keep || mailbox->limits.keep_days > 0;
+    bool notice = job->recorded_state == HISTORY_SEEN;
+
+    item->state = ITEM_LEFT;
+    if (job->outcome == DELIVERY_DONE || job->outcome == DELIVERY_UNRECORDED) {
+        item->state = ITEM_DELIVERED;
+        mailbox->others = true;
+        mailbox->retrieved_only--;
+        mailbox->outcome->delivered++;
+        mailbox->outcome->octets += job->delivered_octets;
+        if (!kept && !notice)
+            mailbox_may_delete(mailbox, job->item);
+        else
+            mailbox->outcome->kept++;
+    } else if (job->outcome == DELIVERY_REFUSED && job->fault.scope == FAULT_OF_MESSAGE) {
+        note_refusal(mailbox, job);
+        mailbox->outcome->refused++;
+        if (row != NULL && row->refusals > 0 && job->row == row->id) {
+            item->state = ITEM_REJECTED;
+            mailbox->rejected++;
+        }
+    } else {
+        mailbox->outcome->waiting_messages++;
+    }
+    if (job->outcome != DELIVERY_DONE)
+        mailbox_fault(mailbox, &job->fault, job->fault.scope == FAULT_OF_MESSAGE ? job->uid : NULL);
+}

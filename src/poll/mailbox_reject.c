@@ -1,0 +1,167 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "mail/lines.h"
+#include "poll/mailbox_private.h"
+#include "poll/quarantine.h"
+#include "report/log.h"
+
+#define WRAPPER_MEMORY (256 * 1024)
+#define CHUNK 65536
+
+/* A refusal means the message, not the server: something else fared otherwise in this run, or has been delivered since the
+ * message was first seen, or it is alone. */
+static bool server_takes_others(const struct mailbox *mailbox)
+{
+    size_t i;
+
+    if (mailbox->others || mailbox->refusals == 1)
+        return true;
+    for (i = 0; i < mailbox->plan.count; i++) {
+        const struct history_row *row = mailbox->plan.items[i].row;
+        if (mailbox->items[i].state == ITEM_REJECTED && row != NULL && mailbox->record.newest_receipt >= row->first_seen &&
+            mailbox->record.newest_receipt != 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *words_of(const struct mailbox *mailbox, size_t item)
+{
+    const struct history_row *row = mailbox->plan.items[item].row;
+
+    if (mailbox->refusal[0] != '\0' && !mailbox->others)
+        return mailbox->refusal;
+    return row->reply != NULL ? row->reply : mailbox->refusal;
+}
+
+/* The message itself, line ends as in mail, without stuffing. */
+static int copy_message(struct message *to, const struct message *from, struct fault *fault)
+{
+    char chunk[CHUNK];
+    uint64_t offset = 0;
+    bool line_start = true;
+    long got;
+
+    while ((got = message_read(from, offset, chunk, sizeof(chunk), fault)) > 0) {
+        size_t len = lines_unstuff(chunk, (size_t)got, &line_start);
+        offset += (uint64_t)got;
+        if (message_write(to, chunk, len, fault) < 0)
+            return -1;
+    }
+    return got < 0 ? -1 : 0;
+}
+
+/* A mail to reject_recipient with the message as message/rfc822 and the server's words. NULL: the fault is filled. */
+static struct message *wrap(const struct mailbox *mailbox, size_t item, const struct message *refused,
+                            struct fault *fault)
+{
+    const struct config_account *account = mailbox->account;
+    long long when = (long long)mailbox->limits.now;
+    long long row = (long long)mailbox->items[item].row;
+    struct message *wrapper = message_new(message_octets(refused), WRAPPER_MEMORY, UINT64_MAX);
+    char text[4096];
+    int n = snprintf(text, sizeof(text),
+                     "From: popferry <postmaster@%s>\r\nTo: <%s>\r\nSubject: Refused mail of account %s\r\n"
+                     "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+                     "Content-Type: multipart/mixed; boundary=\"popferry-%llx-%llx\"\r\n\r\n"
+                     "--popferry-%llx-%llx\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+                     "The server %s refused this message (UID %.100s) of account %s:\r\n\r\n    %.500s\r\n\r\n"
+                     "It is attached and will be deleted from %s.\r\n\r\n"
+                     "--popferry-%llx-%llx\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n"
+                     "Content-Disposition: attachment\r\n\r\n",
+                     account->destination->helo, account->reject_recipient, account->peer.title, when, row, when, row,
+                     account->destination->peer.title, mailbox_uid(mailbox, item), account->peer.title,
+                     words_of(mailbox, item), account->peer.host, when, row);
+    char tail[96];
+    int t = snprintf(tail, sizeof(tail), "\r\n--popferry-%llx-%llx--\r\n", when, row);
+
+    if (wrapper == NULL || n < 0 || (size_t)n >= sizeof(text)) {
+        message_free(wrapper);
+        (void)fault_set(fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "forward", "out of memory");
+        return NULL;
+    }
+    if (message_write(wrapper, text, (size_t)n, fault) == 0 && copy_message(wrapper, refused, fault) == 0 &&
+        message_write(wrapper, tail, (size_t)t, fault) == 0 && message_finish(wrapper, fault) == 0)
+        return wrapper;
+    message_free(wrapper);
+    return NULL;
+}
+
+/* Deliver the wrapper and wait for it: rejected messages are few. */
+static int forward(struct mailbox *mailbox, size_t item, const struct message *refused, struct fault *fault)
+{
+    const struct config_destination *to = mailbox->account->destination;
+    struct message *wrapper = wrap(mailbox, item, refused, fault);
+    struct delivery_job *job;
+    struct delivery_job *back = NULL;
+    int result = -1;
+
+    if (wrapper == NULL)
+        return -1;
+    job = delivery_job_new(mailbox->account->reject_recipient,
+                           to->protocol == CONFIG_SMTP ? to->recipient_domain : NULL);
+    if (job == NULL) {
+        message_free(wrapper);
+        return fault_set(fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "forward", "out of memory");
+    }
+    job->outbox = &mailbox->outbox;
+    job->account = mailbox->account->peer.title;
+    job->uid = mailbox_uid(mailbox, item);
+    job->item = item;
+    job->message = wrapper;
+    delivery_submit(mailbox->params->delivery, job);
+    while (back == NULL)
+        back = delivery_outbox_take(&mailbox->outbox, 1000);
+    if (back->outcome == DELIVERY_DONE)
+        result = 0;
+    else
+        *fault = back->fault;
+    delivery_job_free(back);
+    return result;
+}
+
+/* Put it where on_reject says, commit that, and let go of it on the server. */
+static void deal_with(struct mailbox *mailbox, size_t item)
+{
+    bool quarantine = mailbox->account->on_reject == CONFIG_REJECT_QUARANTINE;
+    struct message *message = mailbox_retrieve(mailbox, item);
+    struct history_receipt receipt = {.id = mailbox->items[item].row,
+                                      .state = HISTORY_QUARANTINED,
+                                      .octets = mailbox->plan.items[item].entry->octets};
+    struct fault fault;
+    int result;
+
+    mailbox->items[item].state = ITEM_LEFT;
+    if (message == NULL)
+        return;
+    receipt.digest = message_digest(message);
+    receipt.reply = words_of(mailbox, item);
+    result = quarantine ? quarantine_put(mailbox->params->state_dir, message, receipt.id, &fault)
+                        : forward(mailbox, item, message, &fault);
+    if (result == 0)
+        result = history_receipt(mailbox->params->history, &receipt, &fault);
+    message_free(message);
+    if (result < 0) {
+        mailbox_fault(mailbox, &fault, mailbox_uid(mailbox, item));
+        return;
+    }
+    mailbox->items[item].state = ITEM_DELIVERED;
+    mailbox->retrieved_only--;
+    mailbox->outcome->quarantined++;
+    log_line(LOG_LEVEL_WARNING, mailbox->account->peer.title, "message %s was refused for good and %s: %s",
+             mailbox_uid(mailbox, item), quarantine ? "put into the quarantine" : "forwarded", receipt.reply);
+    mailbox_may_delete(mailbox, item);
+}
+
+void mailbox_deal_with_rejected(struct mailbox *mailbox)
+{
+    size_t i;
+
+    if (mailbox->rejected == 0 || mailbox->account->on_reject == CONFIG_REJECT_KEEP || !server_takes_others(mailbox))
+        return;
+    for (i = 0; i < mailbox->plan.count && mailbox->pop3 != NULL; i++) {
+        if (mailbox->items[i].state == ITEM_REJECTED && !delivery_down(mailbox->params->delivery))
+            deal_with(mailbox, i);
+    }
+}

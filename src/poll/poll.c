@@ -1,0 +1,310 @@
+#include "poll/poll.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/stop.h"
+#include "poll/mailbox.h"
+#include "report/log.h"
+#include "report/outcome.h"
+#include "report/progress.h"
+
+#define MEMORY_WINDOW (2 * 1024 * 1024)        /* octets of messages in memory, shared by the mailboxes of a destination */
+#define MEMORY_WINDOW_MIN (64 * 1024)          /* for each mailbox */
+#define FILE_WINDOW (128ULL * 1024 * 1024)     /* octets of messages in temporary files */
+#define FILE_WINDOW_MIN (8ULL * 1024 * 1024)
+#define NAMES_MAX 4096
+
+struct poll {
+    const struct poll_params *params;
+    struct delivery **deliveries; /* beside config->destinations; NULL: not used */
+    struct delivery_stop stop;
+    struct progress *progress;
+    struct outcome *outcomes; /* beside params->accounts, as the following */
+    struct mailbox_shared_fault *shared;
+    size_t *host;             /* which host the account is on */
+    size_t workers;
+
+    pthread_mutex_t mutex; /* guards all below */
+    pthread_cond_t freed;  /* a mailbox has ended */
+    unsigned *busy;        /* mailboxes that are being polled, for each host */
+    bool *begun;
+    size_t first;          /* all before it have begun */
+};
+
+static struct delivery *delivery_of(const struct poll *poll, const struct config_account *account)
+{
+    return poll->deliveries == NULL ? NULL : poll->deliveries[account->destination - poll->params->config->destinations];
+}
+
+/* How many mailboxes of one destination are polled at the same time, at most. */
+static size_t sharing(const struct poll *poll, const struct config_account *account)
+{
+    size_t count = 0;
+    size_t i;
+
+    for (i = 0; i < poll->params->account_count && count < poll->workers; i++) {
+        if (poll->params->accounts[i]->destination == account->destination)
+            count++;
+    }
+    return count > 0 ? count : 1;
+}
+
+static void poll_account(struct poll *poll, size_t index)
+{
+    const struct config_account *account = poll->params->accounts[index];
+    size_t share = sharing(poll, account);
+    struct mailbox_params params = {.config = poll->params->config,
+                                    .account = account,
+                                    .state_dir = poll->params->state_dir,
+                                    .history = poll->params->history,
+                                    .delivery = delivery_of(poll, account),
+                                    .progress = poll->progress,
+                                    .window = MEMORY_WINDOW / share,
+                                    .file_window = FILE_WINDOW / share,
+                                    .named = poll->params->named,
+                                    .all_sizes = poll->params->all_sizes};
+
+    /* A share of its own for each mailbox: one that stalls holds back nobody else's room. */
+    if (params.window < MEMORY_WINDOW_MIN)
+        params.window = MEMORY_WINDOW_MIN;
+    if (params.file_window < FILE_WINDOW_MIN)
+        params.file_window = FILE_WINDOW_MIN;
+    mailbox_poll(&params, &poll->outcomes[index], &poll->shared[index]);
+}
+
+/* The next account whose host may take one more. account_count: none is left, or the run is stopping. */
+static size_t next_account(struct poll *poll)
+{
+    size_t count = poll->params->account_count;
+    unsigned limit = poll->params->config->jobs_per_host;
+
+    for (;;) {
+        size_t i;
+        while (poll->first < count && poll->begun[poll->first])
+            poll->first++;
+        if (poll->first == count || stop_requested())
+            return count;
+        for (i = poll->first; i < count; i++) {
+            if (!poll->begun[i] && poll->busy[poll->host[i]] < limit) {
+                poll->begun[i] = true;
+                poll->busy[poll->host[i]]++;
+                return i;
+            }
+        }
+        (void)pthread_cond_wait(&poll->freed, &poll->mutex);
+    }
+}
+
+static void *work(void *argument)
+{
+    struct poll *poll = argument;
+
+    (void)pthread_mutex_lock(&poll->mutex);
+    for (;;) {
+        size_t index = next_account(poll);
+        if (index == poll->params->account_count)
+            break;
+        (void)pthread_mutex_unlock(&poll->mutex);
+        poll_account(poll, index);
+        (void)pthread_mutex_lock(&poll->mutex);
+        poll->busy[poll->host[index]]--;
+        (void)pthread_cond_broadcast(&poll->freed);
+    }
+    (void)pthread_cond_broadcast(&poll->freed);
+    (void)pthread_mutex_unlock(&poll->mutex);
+    return NULL;
+}
+
+static int by_host(const void *a, const void *b)
+{
+    const struct config_account *const *const *x = a;
+    const struct config_account *const *const *y = b;
+
+    return strcasecmp((**x)->peer.host, (**y)->peer.host);
+}
+
+/* Number the hosts, so that accounts on one host can be told without comparing names. */
+static int number_hosts(struct poll *poll)
+{
+    size_t count = poll->params->account_count;
+    const struct config_account *const **sorted = malloc((count + 1) * sizeof(*sorted));
+    size_t host = 0;
+    size_t i;
+
+    if (sorted == NULL)
+        return -1;
+    for (i = 0; i < count; i++)
+        sorted[i] = &poll->params->accounts[i];
+    qsort(sorted, count, sizeof(*sorted), by_host);
+    for (i = 0; i < count; i++) {
+        if (i > 0 && strcasecmp((*sorted[i])->peer.host, (*sorted[i - 1])->peer.host) != 0)
+            host++;
+        poll->host[sorted[i] - poll->params->accounts] = host;
+    }
+    free(sorted);
+    return 0;
+}
+
+static int make_deliveries(struct poll *poll)
+{
+    const struct poll_params *params = poll->params;
+    size_t i;
+
+    if (params->dry_run)
+        return 0;
+    poll->deliveries = calloc(params->config->destination_count + 1, sizeof(struct delivery *));
+    if (poll->deliveries == NULL)
+        return -1;
+    for (i = 0; i < params->account_count; i++) {
+        const struct config_destination *to = params->accounts[i]->destination;
+        struct delivery **delivery = &poll->deliveries[to - params->config->destinations];
+        if (*delivery == NULL)
+            *delivery = delivery_new(to, params->config, params->history, &poll->stop);
+        if (*delivery == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static int prepare(struct poll *poll)
+{
+    size_t count = poll->params->account_count;
+    size_t i;
+
+    poll->outcomes = calloc(count + 1, sizeof(*poll->outcomes));
+    poll->shared = calloc(count + 1, sizeof(*poll->shared));
+    poll->host = calloc(count + 1, sizeof(*poll->host));
+    poll->busy = calloc(count + 1, sizeof(*poll->busy));
+    poll->begun = calloc(count + 1, sizeof(*poll->begun));
+    if (poll->outcomes == NULL || poll->shared == NULL || poll->host == NULL || poll->busy == NULL ||
+        poll->begun == NULL || number_hosts(poll) < 0)
+        return -1;
+    for (i = 0; i < count; i++) {
+        poll->outcomes[i].account = poll->params->accounts[i]->peer.title;
+        poll->outcomes[i].identity = poll->params->accounts[i]->identity;
+    }
+    poll->workers = poll->params->config->jobs < count ? poll->params->config->jobs : count;
+    return make_deliveries(poll);
+}
+
+static void clean_up(struct poll *poll)
+{
+    size_t i;
+
+    for (i = 0; poll->deliveries != NULL && i < poll->params->config->destination_count; i++)
+        delivery_free(poll->deliveries[i]);
+    free(poll->deliveries);
+    free(poll->outcomes);
+    free(poll->shared);
+    free(poll->host);
+    free(poll->busy);
+    free(poll->begun);
+    (void)pthread_mutex_destroy(&poll->stop.mutex);
+    (void)pthread_mutex_destroy(&poll->mutex);
+    (void)pthread_cond_destroy(&poll->freed);
+}
+
+/* The first worker is this thread itself: it works even where no other can be started. */
+static void run_workers(struct poll *poll)
+{
+    pthread_t *threads = calloc(poll->workers + 1, sizeof(*threads));
+    size_t started = 0;
+
+    while (threads != NULL && started + 1 < poll->workers &&
+           pthread_create(&threads[started], NULL, work, poll) == 0)
+        started++;
+    (void)work(poll);
+    while (started > 0)
+        (void)pthread_join(threads[--started], NULL);
+    free(threads);
+}
+
+/* Faults of a destination or of the run: each once, with the accounts that it concerns. */
+static void tell_shared(struct poll *poll)
+{
+    size_t count = poll->params->account_count;
+    struct buf names;
+    size_t i;
+    size_t j;
+
+    buf_init(&names, NAMES_MAX);
+    for (i = 0; i < count; i++) {
+        if (!poll->shared[i].met)
+            continue;
+        buf_clear(&names);
+        for (j = i; j < count; j++) {
+            if (!poll->shared[j].met || strcmp(poll->shared[j].fault.text, poll->shared[i].fault.text) != 0)
+                continue;
+            if (buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", poll->outcomes[j].account) < 0)
+                (void)buf_puts(&names, ", ..."); /* a list that is too long is cut */
+            if (j > i)
+                poll->shared[j].met = false;
+        }
+        log_fault(names.data, &poll->shared[i].fault);
+    }
+    buf_free(&names);
+}
+
+static void tell_unpolled(struct poll *poll)
+{
+    struct fault fault;
+    size_t left = 0;
+    size_t i;
+
+    for (i = 0; i < poll->params->account_count; i++) {
+        if (poll->begun[i])
+            continue;
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_RETRY, "signal", "stopped by a signal before it was polled");
+        outcome_fault(&poll->outcomes[i], &fault, true);
+        left++;
+    }
+    if (left > 0)
+        log_line(LOG_LEVEL_ERROR, NULL, "stopped by a signal: %zu mailboxes were not polled", left);
+}
+
+static int finish(struct poll *poll, int64_t begun)
+{
+    const struct poll_params *params = poll->params;
+    int status;
+    struct fault fault;
+
+    progress_free(poll->progress);
+    tell_unpolled(poll);
+    tell_shared(poll);
+    status = outcome_exit_status(poll->outcomes, params->account_count);
+    if (!params->dry_run)
+        outcome_summary(poll->outcomes, params->account_count, clock_ms() - begun);
+    if (params->config->metrics_file != NULL && !params->dry_run &&
+        outcome_metrics(poll->outcomes, params->account_count, params->config->metrics_file, &fault) < 0) {
+        log_fault(NULL, &fault);
+        if (status == 0)
+            status = fault_exit_status(fault.class);
+    }
+    return status;
+}
+
+int poll_run(const struct poll_params *params)
+{
+    struct poll poll = {.params = params};
+    int64_t begun = clock_ms();
+    struct fault fault;
+    int status;
+
+    if (pthread_mutex_init(&poll.mutex, NULL) != 0 || pthread_cond_init(&poll.freed, NULL) != 0 ||
+        pthread_mutex_init(&poll.stop.mutex, NULL) != 0 || prepare(&poll) < 0) {
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_INTERNAL, "start", "out of memory");
+        log_fault(NULL, &fault);
+        clean_up(&poll);
+        return fault_exit_status(FAULT_INTERNAL);
+    }
+    poll.progress = progress_new(params->quiet || params->dry_run);
+    run_workers(&poll);
+    status = finish(&poll, begun);
+    clean_up(&poll);
+    return status;
+}
