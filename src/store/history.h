@@ -27,6 +27,14 @@ enum history_mode {
 int history_open(struct history **history, const char *dir, enum history_mode mode, struct fault *fault);
 void history_close(struct history *history);
 
+/* Whether the disk was full and the reserve is gone: what was recorded is safe, but nothing more may be delivered. (history_plan()
+ * fails then.) A later run has to make the reserve again before it begins. */
+bool history_exhausted(struct history *history);
+
+/* Move the history (history.db, -wal, -shm) aside, to names with the time in them: the one way out of a history that cannot be used,
+ * for `popferry history --reset`. moved_to is told where history.db is now. A fault if there is none, or a run is in progress. */
+int history_reset(const char *dir, char *moved_to, size_t size, struct fault *fault);
+
 /* The state of a message; the names are those of the design's crash states. */
 enum history_state {
     HISTORY_LISTED,      /* planned: owed to the recipients in `owed` */
@@ -44,6 +52,7 @@ struct history_row {
     unsigned char digest[32]; /* message_digest() */
     enum history_state state;
     char *owed;          /* recipients still owed, separated by '\n'; NULL or "" when none */
+    bool absent;         /* was not in the last listing */
     int64_t first_seen;  /* seconds since the epoch, like all times here */
     int64_t delivered;   /* time of the last receipt, 0: none */
     unsigned refusals;   /* 5xx answers so far */
@@ -55,6 +64,8 @@ struct history_row {
 struct history_rows {
     struct history_row *rows; /* sorted by uid (strcmp), then id */
     size_t count;
+    size_t room;  /* of rows, for the history itself */
+    void *memory; /* what the rows' strings are in, likewise */
 };
 void history_rows_free(struct history_rows *rows);
 
@@ -66,12 +77,12 @@ struct history_mailbox {
     int64_t last_fault_time;
     char last_fault[512];        /* "" if the last run was without fault */
     char last_fault_class[16];   /* fault_class_name() */
-    unsigned failed_runs;        /* runs in a row that ended with a passing fault */
+    unsigned failed_runs;        /* failed runs in a row, whatever the fault */
     unsigned login_refusals;     /* runs in a row whose login was refused */
     int64_t login_retry_at;      /* the account is left alone until then, 0: not */
     int64_t poll_not_before;     /* LOGIN-DELAY, 0: none */
     unsigned char settings[32];  /* digest of the login's settings; when it changes, waiting ends */
-    int64_t newest_receipt;      /* time of the newest receipt: a clock that stands before it is wrong */
+    int64_t newest_receipt;      /* time of the newest receipt, kept when a run is killed: a clock that stands before it is wrong */
 };
 int history_mailbox(struct history *history, const char *identity, struct history_mailbox *mailbox,
                     struct fault *fault);
@@ -131,7 +142,8 @@ int history_resized(struct history *history, int64_t id, uint64_t octets, struct
 int history_reused(struct history *history, int64_t id, uint64_t octets, const char *owed,
                    struct fault *fault);
 
-/* The end of a mailbox's poll. */
+/* The end of a mailbox's poll. A failed run counts in failed_runs; a login that was refused, in login_refusals, and then waits 15 min
+ * doubling to 24 h (login_retry_at); success resets all of them. `after` is told the mailbox's new row (may be NULL). */
 struct history_result {
     bool success;
     enum fault_class class;   /* of the gravest fault */
@@ -155,14 +167,17 @@ struct history_summary {
     struct history_mailbox mailbox;
     uint64_t run_messages, run_octets;   /* last run */
     uint64_t day_messages, day_octets;   /* last 24 hours */
-    uint64_t week_messages[7], week_octets[7]; /* last seven days, oldest first */
-    uint64_t waiting, refused, quarantined, owed_deletions;
+    uint64_t week_messages[7], week_octets[7]; /* last seven days of the local calendar, oldest first, the last is today */
+    uint64_t waiting, refused, owed_deletions; /* as the last run left them */
+    uint64_t quarantined;                      /* in the last seven days */
 };
+/* In the order of the identities. take() must not call the history; when it does not return 0, that ends it and is returned. */
 int history_summaries(struct history *history, int64_t now,
                       int (*take)(void *context, const struct history_summary *summary), void *context,
                       struct fault *fault);
 
-/* Rows for a person to read. NULL filters take all. state: -1 all. */
+/* Rows for a person to read, by identity, then in the order in which they were first listed. NULL filters take all. state: -1 all. since: seen
+ * first or delivered since then, 0 all. take() as above; its row is good until it returns. */
 struct history_filter {
     const char *identity;
     const char *search; /* part of the UID or of the reply */
@@ -174,7 +189,14 @@ int history_each(struct history *history, const struct history_filter *filter,
                  int (*take)(void *context, const char *identity, const struct history_row *row),
                  void *context, struct fault *fault);
 
-/* Changes made by hand; each is one commit and tells how many rows it touched through *changed. */
+/* Changes made by hand; each is one commit and tells how many messages it touched through *changed (may be NULL). An identity that is
+ * not known touches none, and is no fault.
+ * move: what is known of `from` becomes `to`'s; where both know a UID, the delivered one stays.
+ * forget: uid NULL: all of the mailbox. Forgotten mail that is still listed comes again.
+ * seen: the UIDs count as delivered before; those that were listed but not delivered yet are no longer owed. Makes the mailbox. octets NULL,
+ * or 0 for a message: not known.
+ * retry: refused messages and refused logins wait no longer; identity NULL: all mailboxes.
+ * prune: all rows that were not listed any more since before that time. */
 int history_move(struct history *history, const char *from, const char *to, uint64_t *changed, struct fault *fault);
 int history_forget(struct history *history, const char *identity, const char *uid, uint64_t *changed,
                    struct fault *fault);

@@ -1,0 +1,108 @@
+#include "store/lock.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "base/stop.h"
+
+#define LOCK_PREFIX "lock-"
+
+/* A name of any length and alphabet as a file name: the first 64 bits of its SHA-256. */
+static int lock_path(char *path, size_t size, const char *dir, const char *name)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len;
+    int n;
+
+    if (!EVP_Digest(name, strlen(name), digest, &len, EVP_sha256(), NULL))
+        return -1;
+    n = snprintf(path, size, "%s/" LOCK_PREFIX "%02x%02x%02x%02x%02x%02x%02x%02x", dir, digest[0], digest[1],
+                 digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]);
+    return n < 0 || (size_t)n >= size ? -1 : 0;
+}
+
+static int lock_fault(struct fault *fault, const char *path)
+{
+    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "lock", "cannot lock %s: %s", path, strerror(errno));
+}
+
+/* Not a blocking flock(2): a signal that asks the run to end must end the waiting too. */
+static int take(int fd, int wait)
+{
+    static const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EINTR)
+            continue;
+        if (errno != EWOULDBLOCK || !wait || stop_requested())
+            return -1;
+        (void)nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
+int lock_take(const char *dir, const char *name, int wait, int *busy, struct fault *fault)
+{
+    char path[PATH_MAX];
+    int fd;
+
+    *busy = 0;
+    if (lock_path(path, sizeof(path), dir, name) < 0) {
+        errno = ENAMETOOLONG;
+        return lock_fault(fault, dir);
+    }
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return lock_fault(fault, path);
+    if (take(fd, wait) == 0)
+        return fd;
+    if (errno == EWOULDBLOCK)
+        *busy = 1;
+    else
+        (void)lock_fault(fault, path);
+    (void)close(fd);
+    return -1;
+}
+
+void lock_release(int lock)
+{
+    if (lock >= 0)
+        (void)close(lock);
+}
+
+static bool held(int dir, const char *file)
+{
+    int fd = openat(dir, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    bool busy;
+
+    if (fd < 0)
+        return false;
+    busy = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    (void)close(fd);
+    return busy;
+}
+
+bool lock_any_held(const char *dir, const char *except)
+{
+    char own[PATH_MAX];
+    const struct dirent *entry;
+    bool found = false;
+    DIR *handle;
+
+    if (lock_path(own, sizeof(own), dir, except) < 0 || (handle = opendir(dir)) == NULL)
+        return false;
+    while (!found && (entry = readdir(handle)) != NULL)
+        found = strncmp(entry->d_name, LOCK_PREFIX, strlen(LOCK_PREFIX)) == 0 &&
+                strcmp(entry->d_name, strrchr(own, '/') + 1) != 0 && held(dirfd(handle), entry->d_name);
+    (void)closedir(handle);
+    return found;
+}
