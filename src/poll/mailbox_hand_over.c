@@ -99,6 +99,7 @@ static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
 {
     const struct config_list *trusted = &mailbox->account->trusted_hosts;
     struct envelope_client client;
+    struct buf attributes;
     char name[512];
     char helo[512];
     const char *header;
@@ -113,8 +114,10 @@ static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
     }
     if (!envelope_xtext(client.name, name, sizeof(name)) || !envelope_xtext(client.helo, helo, sizeof(helo)))
         return;
-    if (strlen(name) + strlen(helo) + strlen(client.address) + 40 < sizeof(job->xclient))
-        (void)snprintf(job->xclient, sizeof(job->xclient), "ADDR=%s NAME=%s HELO=%.200s", client.address, name, helo);
+    buf_init(&attributes, sizeof(job->xclient) - 1);
+    if (buf_printf(&attributes, "ADDR=%s NAME=%s HELO=%s", client.address, name, helo) == 0)
+        memcpy(job->xclient, attributes.data, attributes.len + 1);
+    buf_free(&attributes);
 }
 
 /* Give the message to the delivery. Takes the message. */
@@ -315,8 +318,8 @@ static void note_refusal(struct mailbox *mailbox, const struct delivery_job *job
     const char *words = job->transaction.reply.text;
 
     if (mailbox->refusals++ == 0)
-        (void)snprintf(mailbox->refusal, sizeof(mailbox->refusal), "%s", words);
-    else if (strncmp(mailbox->refusal, words, sizeof(mailbox->refusal) - 1) != 0)
+        (void)fault_quote(mailbox->refusal, sizeof(mailbox->refusal), words, strlen(words));
+    else if (strcmp(mailbox->refusal, words) != 0)
         mailbox->others = true;
 }
 

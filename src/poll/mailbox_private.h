@@ -73,7 +73,7 @@ struct mailbox {
     size_t rejected;   /* items in state ITEM_REJECTED */
     size_t refusals;   /* messages refused in this run */
     bool others;       /* a message met another fate than the refused ones: was delivered, or refused otherwise */
-    char refusal[256]; /* the first refusal's words */
+    char refusal[512]; /* the first refusal's words */
     size_t retrieved_only; /* retrieved and neither delivered nor known: EXPIRE 0 must not take them */
     int64_t noop_at;
 
