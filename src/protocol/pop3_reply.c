@@ -68,8 +68,8 @@ enum pop3_status pop3_parse_status(const char *line, size_t len, const char **te
     return status;
 }
 
-/* Whether the refusal itself says that it will pass. A wrong guess costs: "refused" locks nobody out for long, but
- * "passing" would try a wrong password in every run. So only plain words. */
+/* Whether the refusal itself says that it will pass. Only plain words count: a wrong password that is taken for a
+ * passing fault is tried again in every run, and that gets accounts locked. */
 static bool sounds_passing(const char *text, size_t len)
 {
     static const char *const words[] = {
