@@ -1,0 +1,237 @@
+/* The plan: listing x history x limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "poll/plan.h"
+
+#define NOW 1000000000
+
+static struct pop3_entry entry(unsigned number, const char *uid, uint64_t octets)
+{
+    return (struct pop3_entry){.number = number, .uid = uid, .octets = octets, .has_octets = true};
+}
+
+static struct history_row row(int64_t id, const char *uid, enum history_state state, uint64_t octets)
+{
+    return (struct history_row){.id = id, .uid = (char *)(uintptr_t)uid, .state = state, .octets = octets,
+                                .delivered = state == HISTORY_LISTED || state == HISTORY_SEEN ? 0 : NOW - 100};
+}
+
+static const struct plan_limits delete_mode = {.now = NOW};
+static const struct plan_limits keep_mode = {.now = NOW, .keep = true};
+
+static struct plan make(struct pop3_entry *entries, size_t entry_count, struct history_row *rows, size_t row_count,
+                        const struct plan_limits *limits)
+{
+    struct pop3_listing listing = {.entries = entries, .count = entry_count};
+    struct history_rows history = {.rows = rows, .count = row_count};
+    struct plan plan;
+
+    assert_int_equal(plan_make(&plan, &listing, &history, limits), 0);
+    return plan;
+}
+
+static enum plan_action action_of(struct pop3_entry one, struct history_row *known, const struct plan_limits *limits)
+{
+    struct plan plan = make(&one, 1, known, known != NULL ? 1 : 0, limits);
+    enum plan_action action = plan.items[0].action;
+
+    plan_free(&plan);
+    return action;
+}
+
+static void what_the_history_does_not_know_is_retrieved(void **state)
+{
+    (void)state;
+    assert_int_equal(action_of(entry(1, "a", 10), NULL, &delete_mode), PLAN_RETRIEVE);
+    assert_int_equal(action_of(entry(1, "a", 10), NULL, &keep_mode), PLAN_RETRIEVE);
+}
+
+static void what_is_still_owed_is_retrieved_again(void **state)
+{
+    struct history_row known = row(1, "a", HISTORY_LISTED, 10);
+
+    (void)state;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_RETRIEVE);
+}
+
+static void delivered_mail_is_only_deleted(void **state)
+{
+    struct history_row known = row(1, "a", HISTORY_RECORDED, 10);
+
+    (void)state;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_DELETE);
+}
+
+static void delivered_mail_of_another_size_is_compared(void **state)
+{
+    struct history_row known = row(1, "a", HISTORY_RECORDED, 10);
+    struct pop3_entry unsized = {.number = 1, .uid = "a"};
+
+    (void)state;
+    assert_int_equal(action_of(entry(1, "a", 11), &known, &delete_mode), PLAN_COMPARE);
+    assert_int_equal(action_of(entry(1, "a", 11), &known, &keep_mode), PLAN_COMPARE);
+    assert_int_equal(action_of(unsized, &known, &delete_mode), PLAN_COMPARE);
+    assert_int_equal(action_of(unsized, &known, &keep_mode), PLAN_KEEP);
+}
+
+static void a_deleted_message_that_is_listed_all_the_same_is_compared(void **state)
+{
+    struct history_row known = row(1, "a", HISTORY_GONE, 10);
+
+    (void)state;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_COMPARE);
+}
+
+static void kept_and_seen_mail_is_skipped(void **state)
+{
+    struct history_row kept = row(1, "a", HISTORY_RECORDED, 10);
+    struct history_row seen = row(1, "a", HISTORY_SEEN, 10);
+
+    (void)state;
+    assert_int_equal(action_of(entry(1, "a", 10), &kept, &keep_mode), PLAN_KEEP);
+    assert_int_equal(action_of(entry(1, "a", 10), &seen, &delete_mode), PLAN_KEEP);
+}
+
+static void keep_days_counts_from_the_receipt(void **state)
+{
+    struct plan_limits limits = {.now = NOW, .keep_days = 1};
+    struct history_row known = row(1, "a", HISTORY_RECORDED, 10);
+
+    (void)state;
+    known.delivered = NOW - 86399;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &limits), PLAN_KEEP);
+    known.delivered = NOW - 86400;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &limits), PLAN_DELETE);
+}
+
+static void a_clock_before_the_newest_receipt_deletes_nothing_for_its_age(void **state)
+{
+    struct plan_limits limits = {.now = NOW, .keep_days = 1, .newest_receipt = NOW + 1};
+    struct history_row known = row(1, "a", HISTORY_RECORDED, 10);
+
+    (void)state;
+    known.delivered = NOW - 10 * 86400;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &limits), PLAN_KEEP);
+}
+
+static void a_refused_message_waits_for_its_time(void **state)
+{
+    struct history_row known = row(1, "a", HISTORY_LISTED, 10);
+
+    (void)state;
+    known.retry_at = NOW + 1;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_WAIT);
+    known.retry_at = NOW;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_RETRIEVE);
+}
+
+static void large_mail_stays_or_is_told_of(void **state)
+{
+    struct plan_limits limits = {.now = NOW, .max_size = 10};
+    struct history_row notice = row(1, "a", HISTORY_SEEN, 11);
+
+    (void)state;
+    assert_int_equal(action_of(entry(1, "a", 11), NULL, &limits), PLAN_OVERSIZE);
+    assert_int_equal(action_of(entry(1, "a", 10), NULL, &limits), PLAN_RETRIEVE);
+    limits.notice = true;
+    assert_int_equal(action_of(entry(1, "a", 11), NULL, &limits), PLAN_NOTICE);
+    notice.delivered = NOW - 1;
+    assert_int_equal(action_of(entry(1, "a", 11), &notice, &limits), PLAN_KEEP);
+    limits.all_sizes = true;
+    assert_int_equal(action_of(entry(1, "a", 11), &notice, &limits), PLAN_RETRIEVE);
+}
+
+static void the_oldest_come_first_and_those_that_stumbled_last(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, "z", 1), entry(2, "b", 1), entry(3, "a", 1)};
+    struct history_row rows[] = {row(7, "z", HISTORY_LISTED, 1)};
+    struct plan plan;
+
+    (void)state;
+    rows[0].stumbles = 1;
+    plan = make(entries, 3, rows, 1, &delete_mode);
+    assert_int_equal(plan.items[0].entry->number, 2);
+    assert_int_equal(plan.items[1].entry->number, 3);
+    assert_int_equal(plan.items[2].entry->number, 1);
+    assert_int_equal(plan.work, 3);
+    plan_free(&plan);
+}
+
+static void max_messages_leaves_the_rest_for_later(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, "c", 1), entry(2, "b", 1), entry(3, "a", 1)};
+    struct plan_limits limits = {.now = NOW, .max_messages = 2};
+    struct plan plan;
+
+    (void)state;
+    plan = make(entries, 3, NULL, 0, &limits);
+    assert_int_equal(plan.items[1].action, PLAN_RETRIEVE);
+    assert_int_equal(plan.items[2].action, PLAN_LATER);
+    assert_int_equal(plan.actions[PLAN_LATER], 1);
+    plan_free(&plan);
+}
+
+static void rows_that_are_not_listed_any_more_are_absent(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, "b", 1)};
+    struct history_row rows[] = {row(1, "a", HISTORY_RECORDED, 1), row(2, "b", HISTORY_RECORDED, 1),
+                                 row(3, "c", HISTORY_RECORDED, 1), row(4, "sha256:00", HISTORY_RECORDED, 1)};
+    struct plan plan;
+
+    (void)state;
+    rows[1].absent = true;
+    rows[2].absent = true;
+    plan = make(entries, 1, rows, 4, &delete_mode);
+    assert_int_equal(plan.absent_count, 1);
+    assert_int_equal(plan.absent[0], 1);
+    assert_int_equal(plan.present_count, 1);
+    assert_int_equal(plan.present[0], 2);
+    assert_int_equal(plan.items[0].row->id, 2);
+    plan_free(&plan);
+}
+
+static void a_uid_that_stands_twice_identifies_nothing(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, "b", 1), entry(2, "a", 1), entry(3, "b", 2)};
+    struct pop3_listing listing = {.entries = entries, .count = 3};
+    const char **uids;
+    size_t count;
+
+    (void)state;
+    assert_int_equal(plan_uids(&listing, &uids, &count), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(uids[0], "a");
+    assert_null(entries[0].uid);
+    assert_null(entries[2].uid);
+    assert_int_equal(action_of(entries[0], NULL, &delete_mode), PLAN_IDENTIFY);
+    free(uids);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_the_history_does_not_know_is_retrieved),
+        cmocka_unit_test(what_is_still_owed_is_retrieved_again),
+        cmocka_unit_test(delivered_mail_is_only_deleted),
+        cmocka_unit_test(delivered_mail_of_another_size_is_compared),
+        cmocka_unit_test(a_deleted_message_that_is_listed_all_the_same_is_compared),
+        cmocka_unit_test(kept_and_seen_mail_is_skipped),
+        cmocka_unit_test(keep_days_counts_from_the_receipt),
+        cmocka_unit_test(a_clock_before_the_newest_receipt_deletes_nothing_for_its_age),
+        cmocka_unit_test(a_refused_message_waits_for_its_time),
+        cmocka_unit_test(large_mail_stays_or_is_told_of),
+        cmocka_unit_test(the_oldest_come_first_and_those_that_stumbled_last),
+        cmocka_unit_test(max_messages_leaves_the_rest_for_later),
+        cmocka_unit_test(rows_that_are_not_listed_any_more_are_absent),
+        cmocka_unit_test(a_uid_that_stands_twice_identifies_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
