@@ -41,7 +41,8 @@ static void lines_of_a_reply_are_told_apart(void **state)
 
 static void what_is_no_reply_line_is_refused(void **state)
 {
-    static const char *const lines[] = {"", "2", "25", "25x ok", "150 ok", "650 ok", "250ok", "250\tok", "+OK", " 250 ok"};
+    static const char *const lines[] = {"", "2", "25", "25x ok", "150 ok", "650 ok", "250ok", "250\tok",
+        "+OK", " 250 ok"};
     bool last;
     size_t i;
     int code;
@@ -76,7 +77,8 @@ static void lines_are_joined_and_the_enhanced_code_is_said_once(void **state)
 
 static void an_enhanced_code_must_be_one(void **state)
 {
-    static const char *const none[] = {"550 4.1.1 other class", "550 5.1 short", "550 5.1234.1 long", "550 5.1.1x",
+    static const char *const none[] = {"550 4.1.1 other class", "550 5.1 short", "550 5.1234.1 long",
+        "550 5.1.1x",
                                        "550 5..1 x", "550", "550 5.1.", "550 no"};
     struct smtp_reply reply;
     size_t i;
@@ -143,7 +145,8 @@ static void extensions_are_known_in_any_case(void **state)
     extend(&e, "AUTH=LOGIN");
     extend(&e, "");
     extend(&e, "PIPELININGS");
-    assert_true(e.pipelining && e.eightbitmime && e.size && e.dsn && e.enhanced_status && e.chunking && e.smtputf8);
+    assert_true(e.pipelining && e.eightbitmime && e.size && e.dsn);
+    assert_true(e.enhanced_status && e.chunking && e.smtputf8);
     assert_true(e.starttls && e.xclient && e.auth_plain && e.auth_cram_md5 && e.auth_login);
     assert_false(e.auth_external || e.auth_xoauth2 || e.auth_oauthbearer);
     assert_int_equal(e.size_limit, 10240000);
