@@ -9,8 +9,10 @@
 #include "base/buf.h"
 #include "config/config.h"
 
-/* Fetch the secret into out (NUL-terminated; one trailing newline, and a CR before it, is cut; NUL, CR or LF within it is a fault).
+/* Fetch the secret into out, in place of what is there (NUL-terminated; one trailing newline, and a CR before it, is cut; an
+ * empty one or a control character within it is a fault). Room for SECRET_MAX octets at most is used.
  * timeout: seconds for a password_command, which is then ended with its children. Nothing is printed on or read from the terminal by us. */
+#define SECRET_MAX (64u << 10)
 int secret_get(const struct config_secret *secret, unsigned timeout, struct buf *out, struct fault *fault);
 
 /* Run a command of the user's (sh -c) and take its standard output, as above. Not held back by the gate. */
