@@ -101,9 +101,8 @@ class DeliverAndDelete(Case):
         self.ferry(status=None)
         self.assertEqual(pop3.sessions, [])
 
-    @cases({"one by one": ("USER", "UIDL", "TOP", "SASL PLAIN"), "nothing announced": (), "no CAPA at all": None})
-    def test_servers_without_pipelining_are_asked_one_by_one(self, *caps):
-        caps = None if caps == (None,) else caps
+    @cases({"one by one": ["USER", "UIDL", "TOP", "SASL PLAIN"], "nothing announced": [], "no CAPA at all": None})
+    def test_servers_without_pipelining_are_asked_one_by_one(self, caps):
         sent = letters(4)
         pop3, smtp = self.pop3(sent, caps=caps), self.smtp(extensions=("8BITMIME",))
         self.fetchrc(pop3, smtp)

@@ -146,7 +146,12 @@ class Session(threading.Thread):
     # Input
 
     def fill(self):
-        data = self.sock.recv(262144)
+        self.sock.settimeout(self.server.idle)
+        try:
+            data = self.sock.recv(262144)
+        except TimeoutError:
+            self.ended = "idle"
+            raise Hangup from None
         if not data:
             self.ended = "client closed"
             raise Hangup
@@ -264,6 +269,7 @@ class Server:
         self.host, self.port, self.path = host, port, path
         self.tls, self.cert, self.client_ca = tls, cert, client_ca
         self.rules = list(rules)
+        self.idle = HOLD         # seconds after which a session that says nothing is closed
         self.on_step = None      # called as on_step(n, what) at each command received and each reply sent
         self.steps = 0
         self.sessions = []

@@ -160,7 +160,7 @@ class Refusals(Peers):
     def test_a_certificate_is_refused(self, name, tls):
         server = self.dovecot({"thomas": letters(1)}, cert=getattr(Certs.shared(), name))
         self.one_bad(self.real_account(server, "thomas", tls), PROTOCOL, "certificate", server=server)
-        self.assertNotIn("thomas", server.log().replace("/thomas", "").split("auth:")[-1])
+        self.assertNotIn("user=<thomas>", server.log())
 
     @cases({"starttls": "starttls", "implicit": "implicit"})
     def test_a_pin_that_does_not_match_is_refused(self, tls):
@@ -222,8 +222,7 @@ class Lmtp(Peers):
     def stored(self, server, user):
         found = []
         for octets in server.left(user):
-            at = octets.find(b"Received: from localhost")
-            at = octets.find(b"Received: from", octets.find(b"Received:") + 1)
+            at = octets.find(b"\nReceived:", octets.find(b"\nReceived:") + 1) + 1      # Dovecot's own stands first
             trace, rest = take_trace(octets[at:].replace(b"\n", b"\r\n"))
             self.assertIsNotNone(trace, octets[:500])
             found.append(rest)

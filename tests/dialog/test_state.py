@@ -1,0 +1,114 @@
+"""What becomes of the mail when the history or the disk under it is broken."""
+import os
+import sqlite3
+import subprocess
+
+from kit.case import Case
+from kit.messages import letters
+from kit.popferry import OK, STATE, expected
+
+
+class State(Case):
+    """A history that cannot be used is a clear fault, exit status 74, and nothing is delivered or deleted."""
+
+    def refused(self, *words, status=STATE):
+        run = self.ferry(status=status)
+        self.assertNotEqual(run.stderr, "")
+        self.assert_names(run, *words)
+        self.assertEqual(self.pop3_server.commands("DELE"), [])
+        self.assertEqual(len(self.smtp_server.accepted), self.before)
+        return run
+
+    def prepare(self):
+        self.pop3_server, self.smtp_server = self.pop3(letters(3)), self.smtp()
+        self.fetchrc(self.pop3_server, self.smtp_server, keep=True)
+        self.ferry()
+        self.pop3_server.sessions.clear()
+        self.pop3_server.mailboxes["thomas"].add(letters(4)[3])
+        self.fetchrc(self.pop3_server, self.smtp_server)
+        self.before = 3
+        return os.path.join(self.popferry.state, "history.db")
+
+    def test_truncated(self):
+        path = self.prepare()
+        with open(path, "r+b") as file:
+            file.truncate(os.path.getsize(path) // 2 + 100)
+        self.refused("history")
+
+    def test_emptied(self):
+        path = self.prepare()
+        with open(path, "r+b") as file:
+            file.truncate(0)
+        self.refused("history")
+
+    def test_random_octets(self):
+        path = self.prepare()
+        with open(path, "wb") as file:
+            file.write(os.urandom(50_000))
+        self.refused("history")
+
+    def test_random_octets_in_the_middle(self):
+        path = self.prepare()
+        with open(path, "r+b") as file:
+            file.seek(4096)
+            file.write(os.urandom(os.path.getsize(path) - 4096))
+        self.refused("history")
+
+    def test_a_newer_schema(self):
+        db = sqlite3.connect(self.prepare())
+        db.execute("PRAGMA user_version = 9999")
+        db.commit()
+        db.close()
+        self.refused("newer")
+
+    def test_a_directory_in_its_place(self):
+        path = self.prepare()
+        os.unlink(path)
+        os.mkdir(path)
+        self.refused("history")
+
+    def test_a_state_directory_that_cannot_be_created(self):
+        self.prepare()
+        self.popferry.state = os.path.join(self.popferry.fetchrc, "below", "a-file")
+        self.refused("below")
+
+    def test_a_full_disk_before_and_between(self):
+        """A file system of some hundred KB, filled to different degrees."""
+        mount = os.path.join(self.directory, "small")
+        os.mkdir(mount)
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "none", mount], capture_output=True).returncode:
+            self.skipTest("needs root and a mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", mount], capture_output=True)
+        sent = letters(12)
+        pop3, smtp = self.pop3(sent), self.smtp()
+        self.fetchrc(pop3, smtp)
+        self.popferry.state = os.path.join(mount, "state")
+        filler = os.path.join(mount, "filler")
+        for room in (0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 320):
+            with open(filler, "wb") as file:
+                try:
+                    while True:
+                        file.write(b"x" * 1024)
+                        file.flush()
+                except OSError:
+                    pass
+            try:
+                os.truncate(filler, max(0, os.path.getsize(filler) - room * 1024))
+                run = self.ferry(status=None)
+            finally:
+                os.unlink(filler)
+            if run.status == STATE:
+                self.assertNotEqual(run.stderr, "")
+            elif run.status != OK:
+                self.fail(f"exit status {run.status} with {room} KB left")
+            gone = [m for m in sent if m not in pop3.left("thomas")]
+            self.assert_subset(gone, smtp)
+        self.ferry()
+        self.assertEqual(pop3.left("thomas"), [])
+        self.assert_arrived(smtp, sent)
+
+    def assert_subset(self, gone, smtp):
+        arrived = self.arrivals(smtp)
+        for message in gone:
+            self.assertIn(expected(message), arrived, "deleted, but never delivered")
+        self.assertEqual(len(arrived), len(set(arrived)), "the same mail again")
