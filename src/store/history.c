@@ -104,6 +104,18 @@ int history_commit(struct history *history,
 
     (void)pthread_mutex_lock(&history->lock);
     result = transaction(history, work, context, fault);
+    (void)pthread_mutex_unlock(&history->lock);
+    return result;
+}
+
+int history_commit_at_last(struct history *history,
+                           int (*work)(struct history *history, void *context, struct fault *fault), void *context,
+                           struct fault *fault)
+{
+    int result;
+
+    (void)pthread_mutex_lock(&history->lock);
+    result = transaction(history, work, context, fault);
     if (result < 0 && lacks_room(history->code) && !atomic_exchange(&history->exhausted, true)) {
         (void)unlink(history->reserve);
         result = transaction(history, work, context, fault);

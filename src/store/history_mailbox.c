@@ -243,5 +243,5 @@ int history_finish(struct history *history, int64_t mailbox, const struct histor
     struct history_mailbox unasked;
     struct finishing finishing = {mailbox, result, after != NULL ? after : &unasked};
 
-    return history_commit(history, finish, &finishing, fault);
+    return history_commit_at_last(history, finish, &finishing, fault);
 }

@@ -1,7 +1,7 @@
 /* What the files of the history share. Not for others.
  *
  * Locks: `lock` guards the connection and its statements; `gate` guards the queue of receipts and is never held while
- * `lock` is. Every function here but history_commit() wants `lock` held by its caller. */
+ * `lock` is. Every function here but the two commits wants `lock` held by its caller. */
 #ifndef POPFERRY_STORE_HISTORY_PRIVATE_H
 #define POPFERRY_STORE_HISTORY_PRIVATE_H
 
@@ -98,11 +98,16 @@ int history_step(struct history *history, sqlite3_stmt *statement, struct fault 
 /* Describe the connection's last error. doing: "read" or "write". Returns -1. */
 int history_error(struct history *history, const char *doing, struct fault *fault);
 
-/* Run `work` in one transaction, with the lock taken in here. All or nothing; on a full disk the reserve is given up and
- * `work` is run once more. */
+/* Run `work` in one transaction, with the lock taken in here. All or nothing. */
 int history_commit(struct history *history,
                    int (*work)(struct history *history, void *context, struct fault *fault), void *context,
                    struct fault *fault);
+
+/* The same for what has happened already and must be noted: on a full disk the reserve is given up and `work` is run once
+ * more. Plans have no claim on the reserve: what is not planned is not delivered. */
+int history_commit_at_last(struct history *history,
+                           int (*work)(struct history *history, void *context, struct fault *fault), void *context,
+                           struct fault *fault);
 
 /* Parameters of statements; NULL text binds NULL. */
 void history_bind_text(sqlite3_stmt *statement, int at, const char *text, size_t most);

@@ -76,7 +76,7 @@ static void commit_group(struct history *history, struct history_waiting *group)
     struct fault fault;
     long long now = time(NULL);
 
-    if (history_commit(history, write_group, group, &fault) < 0) {
+    if (history_commit_at_last(history, write_group, group, &fault) < 0) {
         for (waiting = group; waiting != NULL; waiting = waiting->next) {
             waiting->result = -1;
             waiting->fault = fault;
@@ -150,14 +150,14 @@ int history_stumble(struct history *history, int64_t id, const char *reply, stru
 {
     struct note note = {.sql = SQL_STUMBLE, .id = id, .text = reply};
 
-    return history_commit(history, write_note, &note, fault);
+    return history_commit_at_last(history, write_note, &note, fault);
 }
 
 int history_resized(struct history *history, int64_t id, uint64_t octets, struct fault *fault)
 {
     struct note note = {.sql = SQL_RESIZED, .id = id, .octets = (int64_t)octets};
 
-    return history_commit(history, write_note, &note, fault);
+    return history_commit_at_last(history, write_note, &note, fault);
 }
 
 int history_reused(struct history *history, int64_t id, uint64_t octets, const char *owed, struct fault *fault)
@@ -192,5 +192,5 @@ int history_gone(struct history *history, const int64_t *ids, size_t count, stru
 {
     struct ids gone = {ids, count};
 
-    return count > 0 ? history_commit(history, write_gone, &gone, fault) : 0;
+    return count > 0 ? history_commit_at_last(history, write_gone, &gone, fault) : 0;
 }
