@@ -145,9 +145,10 @@ class Course:
         return Result(program, wall, cpu, rss, status, verdict, whole, words)
 
     def first_run(self, program, job, port):
-        job.pop_port = port.port
+        job.pop_port, job.discard = port.port, True
         wall, _, _, status, words = measure(peers.PROGRAMS[program](job), job.room, 300)
         port.stop()
+        job.discard = False
         if status not in (0, 1) or wall > 299:
             print(f"  {program}: its first run ended with {status}: {words}")
         if program == "popferry" and self.scenario.history:

@@ -17,6 +17,7 @@ class Job:
     keep: bool = False
     tls: Path | None = None  # the server's certificate
     jobs: int = 8
+    discard: bool = False  # a first run that is not measured: what the peers deliver goes nowhere, at once
 
 
 def write(path, text):
@@ -26,6 +27,9 @@ def write(path, text):
 
 
 def msmtp(job):
+    if job.discard:
+        write(job.room / "swallow", "#!/bin/sh\nexec cat >/dev/null\n").chmod(0o700)
+        return f"{job.room}/swallow"
     return f"/usr/bin/msmtp --host=127.0.0.1 --port={job.smtp_port} --tls=off --auth=off --timeout=60"
 
 
@@ -55,8 +59,9 @@ destination "local" {{
 
 def fetchmail(job):
     options = ("keep" if job.keep else "nokeep fetchall") + (" ssl no sslcertck" if job.tls else ' sslproto ""')
-    text = f"poll 127.0.0.1 service {job.pop_port} protocol pop3 auth password {'uidl' if job.keep else ''}\n"
-    text += "".join(f'  user "u{n}" password "x" is "{SINK}" here smtphost "127.0.0.1/{job.smtp_port}" fetchsizelimit 0 {options}\n'
+    way = f'smtphost "127.0.0.1/{job.smtp_port}"' if not job.discard else f'mda "{msmtp(job)}"'
+    text = f"poll 127.0.0.1 service {job.pop_port} protocol pop3 {'uidl' if job.keep else ''} auth password\n"
+    text += "".join(f'  user "u{n}" password "x" is "{SINK}" here {way} fetchsizelimit 0 {options}\n'
                     for n in range(job.accounts))
     return ["fetchmail", "-s", "-f", write(job.room / "rc", text), "-i", job.room / "ids", "--pidfile", job.room / "pid"]
 
@@ -80,7 +85,8 @@ delivery mda {msmtp(job)} --from=%F -- {SINK}
 
 def getmail(job):
     command = ["getmail", "-q", "--getmaildir", job.room]
-    words = ", ".join(f'"{word}"' for word in msmtp(job).split()[1:] + ["--from=sender@bench.example", "--", SINK])
+    path, *options = msmtp(job).split()
+    words = ", ".join(f'"{word}"' for word in options + ["--from=sender@bench.example", "--", SINK])
     for n in range(job.accounts):
         text = f'''[retriever]
 type = SimplePOP3{"SSL" if job.tls else ""}Retriever
@@ -90,7 +96,7 @@ username = u{n}
 password = x
 [destination]
 type = MDA_external
-path = /usr/bin/msmtp
+path = {path}
 arguments = ({words})
 allow_root_commands = true
 [options]
@@ -106,7 +112,8 @@ verbose = 0
 
 def fdm(job):
     text = 'set lock-file "%s/lock"\nset default-user "root"\n' % job.room if os.geteuid() == 0 else ""
-    text += f'action "sink" smtp server "127.0.0.1" port {job.smtp_port} to "{SINK}"\n'
+    way = f'smtp server "127.0.0.1" port {job.smtp_port} to "{SINK}"' if not job.discard else "drop"
+    text += f'action "sink" {way}\n'
     for n in range(job.accounts):
         text += f'account "u{n}" pop3{"s" if job.tls else ""} server "127.0.0.1" port {job.pop_port} user "u{n}" pass "x"' \
                 + (f' new-only cache "{job.room}/cache{n}"' if job.keep else "") \
