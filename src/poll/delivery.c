@@ -7,9 +7,9 @@
 
 #include "base/clock.h"
 #include "base/stop.h"
+#include "config/secret.h"
 
 #define SLICE_MS 250 /* how soon a wait notices the stop flag */
-#define SECRET_MAX 65536
 
 /* pthread_cond_timedwait() on the monotonic clock. */
 static int init_condition(pthread_cond_t *condition)
@@ -370,7 +370,7 @@ void delivery_put_back(struct delivery *delivery, struct delivery_job *job)
 static int start_session(struct delivery *delivery)
 {
     if (delivery->waiting <= delivery->idle || delivery->started >= delivery->limit)
-        return 0;
+        return delivery->alive > 0 || delivery->waiting == 0 ? 0 : -1;
     delivery->alive++;
     if (pthread_create(&delivery->threads[delivery->started], NULL, delivery_session, delivery) == 0) {
         delivery->started++;
@@ -406,4 +406,16 @@ void delivery_submit(struct delivery *delivery, struct delivery_job *job)
         (void)fault_set(&fault, FAULT_OF_DESTINATION, FAULT_INTERNAL, "delivery", "cannot start a thread");
         delivery_set_down(delivery, &fault);
     }
+}
+
+void delivery_retire(struct delivery *delivery, const struct fault *fault)
+{
+    bool none;
+
+    (void)pthread_mutex_lock(&delivery->mutex);
+    delivery->alive--;
+    none = start_session(delivery) < 0 || (delivery->alive == 0 && delivery->started >= delivery->limit);
+    (void)pthread_mutex_unlock(&delivery->mutex);
+    if (none)
+        delivery_set_down(delivery, fault);
 }

@@ -50,6 +50,10 @@ void delivery_untried(struct delivery *delivery, struct delivery_job *job);
 /* The destination is down: everything that waits goes back. */
 void delivery_set_down(struct delivery *delivery, const struct fault *fault);
 
+/* This session ends before the queue is empty: others go on, a new one is started where there is none, and after the last that may be
+ * the destination is down. */
+void delivery_retire(struct delivery *delivery, const struct fault *fault);
+
 /* A commit failed: every session of the run stops. */
 void delivery_stop_all(struct delivery *delivery, const struct fault *fault);
 

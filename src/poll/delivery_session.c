@@ -256,10 +256,14 @@ static void lost(struct session *session, struct delivery_job *job, const struct
         delivery_untried(delivery, job);
         return;
     }
-    if (struck_out(session, stalled)) {
+    if (job->transaction.dot_sent) {
+        /* It may have been taken. One such message a session and run is enough. */
+        session->over = true;
+        delivery_retire(delivery, fault);
+    } else if (fault->class == FAULT_PROTOCOL || struck_out(session, stalled)) {
         session->over = true;
         delivery_set_down(delivery, fault);
-    } else if (!job->transaction.dot_sent && !job->again && !stalled) {
+    } else if (!job->again && !stalled) {
         reset(job);
         job->again = true;
         delivery_put_back(delivery, job);

@@ -229,9 +229,10 @@ static void quit(struct mailbox *mailbox)
         log_line(LOG_LEVEL_INFO, title_of(mailbox), "no QUIT: the server would delete mail that was not delivered (EXPIRE 0)");
         return;
     }
-    while (mailbox->pop3 != NULL && mailbox->deletable_count > 0) {
+    while (mailbox->pop3 != NULL && mailbox->deletable_first < mailbox->deletable_count) {
         (void)mailbox_ask_deletions(mailbox, true);
-        while (mailbox->pop3 != NULL && mailbox->deletable_count > 0 && mailbox->question_count > 0)
+        while (mailbox->pop3 != NULL && mailbox->deletable_first < mailbox->deletable_count &&
+               mailbox->question_count > 0)
             (void)mailbox_read_reply(mailbox);
     }
     if (mailbox->pop3 == NULL)
@@ -357,7 +358,7 @@ static void note_result(struct mailbox *mailbox)
     result->octets = outcome->octets;
     result->waiting = outcome->waiting_messages;
     result->refused = outcome->refused;
-    result->owed_deletions = mailbox->deletable_count;
+    result->owed_deletions = mailbox->deletable_count - mailbox->outcome->deleted;
     if (!dry_run(mailbox) && mailbox->record.id != 0 &&
         history_finish(mailbox->params->history, mailbox->record.id, result, &after, &fault) < 0)
         mailbox_fault(mailbox, &fault, NULL);

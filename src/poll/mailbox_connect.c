@@ -10,15 +10,16 @@
 #include "protocol/oauth.h"
 #include "report/log.h"
 
-#define SECRET_MAX 65536
 
-static int64_t modified(const char *path)
+/* A file's identity and time of change, as text. */
+static void describe(const char *path, char *dst, size_t size)
 {
     struct stat status;
 
-    if (path == NULL || stat(path, &status) < 0)
-        return 0;
-    return (int64_t)status.st_mtim.tv_sec;
+    dst[0] = '\0';
+    if (path != NULL && stat(path, &status) == 0)
+        (void)snprintf(dst, size, "%llu %lld %lld.%09ld", (unsigned long long)status.st_ino, (long long)status.st_size,
+                       (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
 }
 
 /* A digest of what a login depends on, so that a changed setting ends the waiting after a refusal. No secret goes in: a
@@ -26,13 +27,18 @@ static int64_t modified(const char *path)
 static void digest_settings(struct mailbox *mailbox)
 {
     const struct config_peer *peer = &mailbox->account->peer;
+    char fetchrc[96];
+    char password_file[96];
     char text[2048];
-    int len = snprintf(text, sizeof(text), "%s\n%u\n%d\n%d\n%s\n%s\n%lld\n%lld\n", peer->host, peer->port, (int)peer->tls,
-                       (int)peer->auth, peer->username != NULL ? peer->username : "",
-                       peer->proxy != NULL ? peer->proxy : "", (long long)modified(mailbox->params->config->path),
-                       (long long)modified(peer->secret.password_file));
-    size_t size = len < 0 ? 0 : (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
+    size_t size;
+    int len;
 
+    describe(mailbox->params->config->path, fetchrc, sizeof(fetchrc));
+    describe(peer->secret.password_file, password_file, sizeof(password_file));
+    len = snprintf(text, sizeof(text), "%s\n%u\n%d\n%d\n%s\n%s\n%s\n%s\n", peer->host, peer->port, (int)peer->tls,
+                   (int)peer->auth, peer->username != NULL ? peer->username : "",
+                   peer->proxy != NULL ? peer->proxy : "", fetchrc, password_file);
+    size = len < 0 ? 0 : (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
     (void)EVP_Digest(text, size, mailbox->result.settings, NULL, EVP_sha256(), NULL);
 }
 

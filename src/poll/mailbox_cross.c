@@ -11,6 +11,7 @@
 #define UNLISTED_OCTETS (32 * 1024) /* taken for the size of a message that LIST gives none */
 #define ROOM_FOR_ERROR (16 * 1024)  /* a message may be so much, or by half, larger than listed and still stay in memory */
 #define REAL_OCTETS_MIN (128ULL * 1024 * 1024) /* a message may really bring this much, or 4 times what was listed */
+#define EMPTY_DOUBTED 64 /* an empty message that was listed with so many octets is not believed */
 #define DELETIONS_AT_ONCE 1000
 #define NOOP_IDLE_MS 10000
 #define OUTBOX_WAIT_MS 250
@@ -164,8 +165,8 @@ int mailbox_ask_deletions(struct mailbox *mailbox, bool last)
     /* In a pipeline the DELEs cost nothing with QUIT; elsewhere they fill the time until the next delivery. */
     if (mailbox->pop3 == NULL || (pop3_pipelining(mailbox->pop3) && !last))
         return 0;
-    while (mailbox->deletable_count > 0 && mailbox->question_count < DELETIONS_AT_ONCE) {
-        if (ask(mailbox, POP3_DELE, mailbox->deletable[--mailbox->deletable_count], &fault) < 0) {
+    while (mailbox->deletable_first < mailbox->deletable_count && mailbox->question_count < DELETIONS_AT_ONCE) {
+        if (ask(mailbox, POP3_DELE, mailbox->deletable[mailbox->deletable_first++], &fault) < 0) {
             mailbox_lost(mailbox, &fault);
             return -1;
         }
@@ -235,6 +236,20 @@ static const char *host_of(const struct mailbox *mailbox)
     return mailbox->account->peer.host;
 }
 
+/* A body that begins with a status line, or is empty where much was listed, is the answer to another question: one reply too many or too
+ * few came. Going on would deliver each message under its neighbour's UID, and delete the last one unread. */
+static bool out_of_step(const struct pop3_entry *entry, const struct message *message)
+{
+    size_t len;
+    const char *header;
+
+    if (!entry->has_octets || message_received(message) == entry->octets)
+        return false;
+    header = message_header(message, &len);
+    return (len >= 3 && memcmp(header, "+OK", 3) == 0) || (len >= 4 && memcmp(header, "-ERR", 4) == 0) ||
+           (message_received(message) == 0 && entry->octets >= EMPTY_DOUBTED);
+}
+
 static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3_reply *reply)
 {
     struct message *message;
@@ -247,7 +262,15 @@ static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3
         return;
     }
     message = read_body(mailbox, item, !delivery_down(mailbox->params->delivery));
-    if (message != NULL) {
+    if (message != NULL && out_of_step(entry_of(mailbox, item), message)) {
+        message_free(message);
+        mailbox->items[item].state = ITEM_LEFT;
+        mailbox_release(mailbox, item);
+        (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "RETR", "%s answered RETR %u out of step", host_of(mailbox),
+                        entry_of(mailbox, item)->number);
+        blame(mailbox, item, &fault);
+        lose(mailbox, &fault, false);
+    } else if (message != NULL) {
         mailbox->retrieved_only++;
         progress_add(mailbox->params->progress, mailbox->slot, 1, entry_of(mailbox, item)->octets);
         mailbox_hand_over(mailbox, item, message);

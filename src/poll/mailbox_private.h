@@ -65,7 +65,8 @@ struct mailbox {
     size_t question_first;
     size_t question_count;
     size_t question_size;
-    size_t *deletable; /* items that may be deleted and have not been asked for */
+    size_t *deletable; /* items that may be deleted; those from deletable_first on have not been asked for */
+    size_t deletable_first;
     size_t deletable_count;
     int64_t *gone;     /* rows whose DELE was accepted */
     size_t gone_count;
