@@ -192,6 +192,7 @@ static void replies_that_are_none_end_the_session(void **state)
 {
     PLAY(nonsense, GREET(PLAIN), "C: NOOP", "S: what?", "eof");
     PLAY(differs, GREET(PLAIN), "C: NOOP", "S: 250-yes", "S: 550 no", "eof");
+    PLAY(many, GREET(PLAIN), "C: NOOP", "repeat 300 250-and", "S: 250 end", "eof");
     PLAY(endless, GREET(PLAIN), "C: NOOP", "repeat 100000 250-and", "eof");
     PLAY(long_line, GREET(PLAIN), "C: NOOP", "s: 250 ", NINE("s: " KIB), "S: ", "eof");
     PLAY(large, GREET(PLAIN), "C: NOOP", "repeat 100 250-" KIB, "eof");
@@ -199,6 +200,7 @@ static void replies_that_are_none_end_the_session(void **state)
     (void)state;
     command_fails(&nonsense, FAULT_PROTOCOL, "what?");
     command_fails(&differs, FAULT_PROTOCOL, "550 no");
+    command_fails(&many, FAULT_PROTOCOL, "over-long");
     command_fails(&endless, FAULT_PROTOCOL, "over-long");
     command_fails(&long_line, FAULT_PROTOCOL, "over-long");
     command_fails(&large, FAULT_PROTOCOL, "over-long");
@@ -219,7 +221,8 @@ static void a_reply_before_its_question_ends_the_session(void **state)
 static void a_reply_must_be_whole_in_time(void **state)
 {
     PLAY(silent, GREET(PLAIN), "C: NOOP", "eof");
-    PLAY(slow, GREET(PLAIN), "C: NOOP", "S: 250-a", "wait 700", "S: 250-b", "wait 700", "S: 250-c", "eof");
+    PLAY(slow, GREET(PLAIN), "C: NOOP", "S: 250-a", "wait 700", "S: 250-b", "wait 700",
+         "S: 250-c", "wait 300", "S: 250 d", "eof");
 
     (void)state;
     silent.params.wire.timeout = slow.params.wire.timeout = 1;

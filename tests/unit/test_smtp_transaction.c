@@ -314,6 +314,29 @@ static void replies_out_of_place_break_the_protocol(void **state)
     }
 }
 
+static void what_comes_before_mail_is_not_its_reply(void **state)
+{
+    PLAY(a, GREET(PIPELINING), BATCH, OK, OK, GO, TEXT, OK, "S: 250 and one more", "eof");
+    PLAY(b, GREET(PLAIN), MAIL, OK, RCPT, OK, "C: DATA", GO, TEXT, OK, "S: 421 4.4.2 enough", "close");
+    struct mail mail;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        struct play *p = i == 0 ? &a : &b;
+        play_open(p);
+        mail_to(&mail, BODY, "a@x", NULL);
+        make_ready(p, &mail, SMTP_READY);
+        send_and_finish(p, &mail, NULL, SMTP_DELIVERED);
+        (void)usleep(50 * 1000);
+        assert_int_equal(smtp_begin(p->smtp, &mail.t, &p->fault), -1);
+        assert_int_equal(p->fault.class, i == 0 ? FAULT_PROTOCOL : FAULT_RETRY);
+        quotes(p, i == 0 ? "250 and one more" : "421 4.4.2 enough");
+        message_free(mail.message);
+        play_end(p);
+    }
+}
+
 static void the_final_reply_has_its_own_time(void **state)
 {
     PLAY(p, GREET(PIPELINING), BATCH, OK, OK, GO, TEXT, "wait 1300", OK, "eof");
@@ -453,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_421_at_any_step_is_told),
         cmocka_unit_test(a_server_that_closes_at_any_step_decides_nothing),
         cmocka_unit_test(replies_out_of_place_break_the_protocol),
+        cmocka_unit_test(what_comes_before_mail_is_not_its_reply),
         cmocka_unit_test(the_final_reply_has_its_own_time),
         cmocka_unit_test(what_the_server_announces_is_used),
         cmocka_unit_test(eight_bit_text_goes_as_it_is_to_a_server_without_8bitmime),
