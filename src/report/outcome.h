@@ -18,6 +18,7 @@ struct outcome {
     bool waiting;         /* left alone: refused login, LOGIN-DELAY */
     uint64_t delivered, deleted, kept, oversize, waiting_messages, refused, quarantined;
     uint64_t octets; /* delivered */
+    int64_t last_success; /* seconds since the epoch, as history_finish() tells it; 0: never */
     int64_t duration_ms;
     int64_t connect_ms, list_ms, retrieve_ms; /* seconds by stage, for the metrics */
     enum fault_class gravest; /* of what counts in the exit status */
@@ -34,7 +35,13 @@ int outcome_exit_status(const struct outcome *outcomes, size_t count);
 /* The closing line: "12 messages (3.4 MB) from 3 mailboxes in 2.1 s; 1 refused". Told at LOG_LEVEL_NOTICE. */
 void outcome_summary(const struct outcome *outcomes, size_t count, int64_t duration_ms);
 
-/* Prometheus textfile, written to a temporary name beside `path` and renamed. */
+/* Its sentence. -1 when it does not fit. */
+int outcome_summary_text(const struct outcome *outcomes, size_t count, int64_t duration_ms, char *dst, size_t size);
+
+/* Prometheus textfile (mode 0644) for the accounts given, written to a temporary name beside `path` and renamed over it: gauges
+ * popferry_last_run_{messages,octets,deleted,waiting,refused,quarantined,oversize}{account}, popferry_last_run_faults{account,kind},
+ * popferry_last_success_timestamp_seconds{account}, popferry_last_run_timestamp_seconds, popferry_stage_seconds{account,stage},
+ * popferry_last_run_duration_seconds{account}. Fault: FAULT_OF_RUN, FAULT_STATE. */
 int outcome_metrics(const struct outcome *outcomes, size_t count, const char *path, struct fault *fault);
 
 #endif

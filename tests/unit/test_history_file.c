@@ -376,6 +376,31 @@ static void receipts_that_were_told_safe_outlive_a_kill(void **state)
     }
 }
 
+/* The log that a killed run left belongs to the history that was taken away, not to the next one. */
+static void a_log_without_its_history_is_not_taken_for_a_new_ones(void **state)
+{
+    struct history_filter all = {.state = -1};
+    struct history *history;
+    int pipes[2], recorded = 0;
+    int64_t id;
+    pid_t pid;
+
+    assert_int_equal(pipe(pipes), 0);
+    pid = child(deliver_and_tell, *state, pipes[1]);
+    assert_int_equal(read(pipes[0], &id, sizeof(id)), sizeof(id));
+    (void)kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    (void)close(pipes[0]);
+    (void)close(pipes[1]);
+    assert_true(is_there(*state, "history.db-wal"));
+    assert_int_equal(unlink(file(*state, "history.db")), 0);
+    history = open_or_fail(*state, HISTORY_WRITE);
+    assert_int_equal(history_each(history, &all, check_recorded, &recorded, &fault), 0);
+    assert_int_equal(recorded, 0);
+    (void)fill(history, 1);
+    history_close(history);
+}
+
 /* Leave no page free on the file system. */
 static void use_up(const char *dir)
 {
@@ -501,6 +526,7 @@ int main(void)
         TEST(killed_while_it_is_made_it_is_whole_or_not_there),
         TEST(ten_processes_make_one_at_once),
         TEST(receipts_that_were_told_safe_outlive_a_kill),
+        TEST(a_log_without_its_history_is_not_taken_for_a_new_ones),
         TEST(a_full_disk_costs_no_receipt_and_no_run_begins_on_it),
         TEST(any_room_left_is_enough_or_is_said_to_be_too_little),
         TEST(a_read_only_disk_is_told_and_can_still_be_read),
