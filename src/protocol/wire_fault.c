@@ -69,6 +69,8 @@ static int broke(const struct wire *wire, const char *detail, struct fault *faul
 
     if (strstr(detail, "alert") != NULL)
         return tls_failed(wire, detail, fault);
+    if (strstr(detail, "Too large response headers") != NULL)
+        return fault_set(fault, wire->scope, FAULT_PROTOCOL, stage, "%s talks without end", wire->host);
     (void)curl_easy_getinfo(wire->easy, CURLINFO_OS_ERRNO, &number);
     if (number != 0)
         detail = strerror((int)number);
