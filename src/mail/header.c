@@ -38,7 +38,7 @@ static bool split(struct header_field *field, const char *end)
 {
     const char *at = field->start;
 
-    while (at < end && *at > ' ' && *at < 0x7F && *at != ':')
+    while (at<end && * at> ' ' && *at < 0x7F && *at != ':')
         at++;
     field->name = field->start;
     field->name_len = (size_t)(at - field->start);

@@ -26,8 +26,8 @@ bool header_is(const struct header_field *field, const char *name);
 /* Whether `len` octets are the word `word`, whatever the case of ASCII letters, and whatever the locale. */
 bool header_equal(const char *text, size_t len, const char *word);
 
-/* The body unfolded (line ends out, white space trimmed at both ends), NUL-terminated into dst; a NUL octet becomes a space.
- * Returns false, and dst is "", if it does not fit into `size` octets (at least 1). */
+/* The body unfolded (line ends out, white space trimmed at both ends), NUL-terminated into dst; a NUL octet
+ * becomes a space. Returns false, and dst is "", if it does not fit into `size` octets (at least 1). */
 bool header_value(const struct header_field *field, char *dst, size_t size);
 
 /* How many fields are called `name`. */

@@ -12,8 +12,8 @@ enum {
     AT_END,
 };
 
-/* The octets at hand. The next CR and LF are looked for once each and kept: a chunk full of the one without the
- * other would otherwise be searched to its end for every octet. */
+/* The octets at hand. The next CR and LF are looked for once each and kept: a chunk full of the one without
+ * the other would otherwise be searched to its end for every octet. */
 struct scan {
     const char *at;
     const char *end;
@@ -69,8 +69,8 @@ static int emit_spaces(struct lines *lines, lines_sink sink, void *context)
     return 0;
 }
 
-/* The longest run that reads alike in POP3's and in SMTP's form: whole lines with CRLF, a dot at their start doubled.
- * It ends before a CR that has no LF behind it (yet), a bare LF, or a dot that may be the end. */
+/* The longest run that reads alike in POP3's and in SMTP's form: whole lines with CRLF, a dot at their start
+ * doubled. It ends before a CR that has no LF behind it (yet), a bare LF, or a dot that may be the end. */
 static const char *clean_run(struct lines *lines, struct scan *scan)
 {
     const char *at = scan->at;
@@ -210,7 +210,8 @@ void lines_init_plain(struct lines *lines)
     *lines = (struct lines){.state = AT_START, .plain = true, .line_start = true};
 }
 
-int lines_feed(struct lines *lines, const char *data, size_t len, size_t *used, lines_sink sink, void *context)
+int lines_feed(struct lines *lines, const char *data, size_t len, size_t *used, lines_sink sink,
+               void *context)
 {
     struct scan scan = {.at = data, .end = data + len};
     int result;

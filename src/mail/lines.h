@@ -3,8 +3,8 @@
  * One pass does three things that must not be done apart:
  *  - the end of the answer is CRLF.CRLF (or .CRLF as its first line) and nothing else: a bare "\n.\n" is text;
  *  - POP3's dot-stuffing is undone (RFC 1939 section 3);
- *  - line ends are repaired *before* SMTP's dot-stuffing is done (RFC 5321 section 4.5.2): any run of CRs before
- *    an LF, and a bare LF, become CRLF; a CR elsewhere becomes a space; text that does not end with a
+ *  - line ends are repaired *before* SMTP's dot-stuffing is done (RFC 5321 section 4.5.2): any run of CRs
+ *    before an LF, and a bare LF, become CRLF; a CR elsewhere becomes a space; text that does not end with a
  *    line end gets one. So no bare line end can smuggle a command into an SMTP server (CVE-2023-51764).
  * Clean text (CRLF only) passes as whole runs, found with memchr.
  *
@@ -43,7 +43,8 @@ void lines_init_plain(struct lines *lines);
 int lines_feed(struct lines *lines, const char *data, size_t len, size_t *used, lines_sink sink,
                void *context);
 
-/* End a plain text: CRs that wait, and text without a line end, become one. Returns 0, or -1 if the sink stopped. */
+/* End a plain text: CRs that wait, and text without a line end, become one. Returns 0, or -1 if the sink
+ * stopped. */
 int lines_finish(struct lines *lines, lines_sink sink, void *context);
 
 /* The message's octets as they came so far: without POP3's stuffing, and without the final dot's line or what

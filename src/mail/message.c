@@ -10,9 +10,9 @@
 #include "mail/lines.h"
 #include "mail/spill.h"
 
-#define FIRST_SIZE 4096                /* octets allocated when no size was listed */
+#define FIRST_SIZE 4096                  /* octets allocated when no size was listed */
 #define FILE_BUFFER ((size_t)128 * 1024) /* octets gathered before a write to the file */
-#define PATH_SIZE 512                  /* of a Return-Path: RFC 5321 allows 256, source routes are longer */
+#define PATH_SIZE 512                    /* of a Return-Path: RFC 5321 allows 256, source routes are longer */
 
 struct message {
     struct lines lines;
@@ -91,7 +91,8 @@ void message_free(struct message *message)
     free(message);
 }
 
-/* The path between < and > (RFC 5321 section 4.1.2), a quoted local part may hold both; without < the whole value. */
+/* The path between < and > (RFC 5321 section 4.1.2), a quoted local part may hold both; without < the whole
+ * value. */
 static void read_path(struct message *message, const struct header_field *field)
 {
     char value[2 * PATH_SIZE];
@@ -124,8 +125,8 @@ static bool is_volatile(const struct header_field *field)
     return header_is(field, "Status") || header_is(field, "X-Status") || header_is(field, "X-UIDL");
 }
 
-/* Read the header that stands at the beginning of `data`, and digest all that is there. last: nothing comes behind it. What is
- * found does not depend on whether this happens before the file is begun or at the end. */
+/* Read the header that stands at the beginning of `data`, and digest all that is there. last: nothing comes
+ * behind it. What is found does not depend on whether this happens before the file is begun or at the end. */
 static int read_header(struct message *message, bool last, struct fault *fault)
 {
     size_t len = message->len < MESSAGE_HEADER_MAX ? message->len : MESSAGE_HEADER_MAX;
@@ -173,7 +174,8 @@ static int copy_header(struct message *message, struct fault *fault)
 
 static bool header_complete(const struct message *message)
 {
-    return message->len >= MESSAGE_HEADER_MAX || (message->len >= 2 && memcmp(message->data, "\r\n", 2) == 0) ||
+    return message->len >= MESSAGE_HEADER_MAX ||
+           (message->len >= 2 && memcmp(message->data, "\r\n", 2) == 0) ||
            memmem(message->data, message->len, "\r\n\r\n", 4) != NULL;
 }
 
@@ -259,7 +261,8 @@ static int finish(struct message *message, struct fault *fault)
         free(message->data);
         message->data = NULL;
     } else {
-        if (read_header(message, true, fault) < 0 || (header_stuffed(message) && copy_header(message, fault) < 0))
+        if (read_header(message, true, fault) < 0 ||
+            (header_stuffed(message) && copy_header(message, fault) < 0))
             return -1;
     }
     if (EVP_DigestFinal_ex(message->digest, message->sum, NULL) != 1)
@@ -273,8 +276,8 @@ static int finish(struct message *message, struct fault *fault)
 static int too_large(const struct message *message, struct fault *fault)
 {
     if (message->expected == 0)
-        return fault_set(fault, FAULT_OF_MESSAGE, FAULT_PROTOCOL, "RETR", "the message is larger than %llu octets",
-                         (unsigned long long)message->cap);
+        return fault_set(fault, FAULT_OF_MESSAGE, FAULT_PROTOCOL, "RETR",
+                         "the message is larger than %llu octets", (unsigned long long)message->cap);
     return fault_set(fault, FAULT_OF_MESSAGE, FAULT_PROTOCOL, "RETR",
                      "the message is larger than %llu octets though the server listed %llu",
                      (unsigned long long)message->cap, (unsigned long long)message->expected);

@@ -1,5 +1,6 @@
-/* The unlinked temporary file of a message that is too large for memory: gone when its descriptor is closed, however
- * the process ends. Faults: FAULT_OF_RUN, FAULT_STATE, since the next message would meet the same disk. Threads: any. */
+/* The unlinked temporary file of a message that is too large for memory: gone when its descriptor is closed,
+ * however the process ends. Faults: FAULT_OF_RUN, FAULT_STATE, since the next message would meet the same
+ * disk. Threads: any. */
 #ifndef POPFERRY_MAIL_SPILL_H
 #define POPFERRY_MAIL_SPILL_H
 

@@ -13,7 +13,8 @@ static void check_field(const struct header_field *field, const char *header, si
     char *value = malloc(field->body_len + 1);
 
     CHECK(field->size > 0 && field->start + field->size == header + at);
-    CHECK(field->name == field->start && field->name_len > 0 && memchr(field->name, ':', field->name_len) == NULL);
+    CHECK(field->name == field->start && field->name_len > 0 &&
+          memchr(field->name, ':', field->name_len) == NULL);
     CHECK(field->body > field->name + field->name_len - 1 && field->body[-1] == ':');
     CHECK(field->body + field->body_len <= header + at);
     CHECK(header_value(field, value, field->body_len + 1));

@@ -1,4 +1,5 @@
-/* message: any answer reads alike from memory and from a file, whole. The first octet seeds the cuts and the memory. */
+/* message: any answer reads alike from memory and from a file, whole. The first octet seeds the cuts and the
+ * memory. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -82,7 +82,8 @@ static void model_stuff(struct model *model)
     }
 }
 
-/* A whole answer, its end and octets behind it included; an unfinished one is taken up to the line end before. */
+/* A whole answer, its end and octets behind it included; an unfinished one is taken up to the line end
+ * before. */
 static void model_run(struct model *model, const char *in, size_t len)
 {
     size_t raw_len;

@@ -194,7 +194,8 @@ static void check_against(const struct model *model, const struct lines *lines, 
     assert_memory_equal(sink->data, model->text, len);
 }
 
-/* All texts of up to 7 octets of CR, LF, dot and a letter, each whole and cut at every place, against the rules. */
+/* All texts of up to 7 octets of CR, LF, dot and a letter, each whole and cut at every place, against the
+ * rules. */
 static void every_short_text_at_every_chunk_border(void **state)
 {
     static const char alphabet[] = "\r\n.a";

@@ -82,25 +82,28 @@ static void expect_text(const struct message *message, const char *text, size_t 
     free(all);
 }
 
-#define MEMORY_AND_FILE(answer, check)                                     \
-    do {                                                                   \
-        struct message *m = make(answer, sizeof(answer) - 1, MESSAGE_MEMORY); \
-        struct message_part parts_[2];                                     \
-        assert_true(message_parts(m, parts_) >= 0);                        \
-        check(m);                                                          \
-        message_free(m);                                                   \
-        m = make(answer, sizeof(answer) - 1, 0);                           \
-        check(m);                                                          \
-        message_free(m);                                                   \
+#define MEMORY_AND_FILE(answer, check)                                                                       \
+    do {                                                                                                     \
+        struct message *m = make(answer, sizeof(answer) - 1, MESSAGE_MEMORY);                                \
+        struct message_part parts_[2];                                                                       \
+        assert_true(message_parts(m, parts_) >= 0);                                                          \
+        check(m);                                                                                            \
+        message_free(m);                                                                                     \
+        m = make(answer, sizeof(answer) - 1, 0);                                                             \
+        check(m);                                                                                            \
+        message_free(m);                                                                                     \
     } while (0)
 
-static const char sample[] = "Return-Path: <thomas@gmx.de>\r\nReceived: from a\r\n\tby b\r\nSubject: x\r\n\r\n"
-                             "..dot\r\nline\n.\nend\r\n.\r\n";
+static const char sample[] =
+    "Return-Path: <thomas@gmx.de>\r\nReceived: from a\r\n\tby b\r\nSubject: x\r\n\r\n"
+    "..dot\r\nline\n.\nend\r\n.\r\n";
 
 static void check_sample(const struct message *message)
 {
-    static const char text[] = "Received: from a\r\n\tby b\r\nSubject: x\r\n\r\n..dot\r\nline\r\n..\r\nend\r\n";
-    static const char header[] = "Return-Path: <thomas@gmx.de>\r\nReceived: from a\r\n\tby b\r\nSubject: x\r\n";
+    static const char text[] =
+        "Received: from a\r\n\tby b\r\nSubject: x\r\n\r\n..dot\r\nline\r\n..\r\nend\r\n";
+    static const char header[] =
+        "Return-Path: <thomas@gmx.de>\r\nReceived: from a\r\n\tby b\r\nSubject: x\r\n";
     const char *found;
     size_t len;
 
@@ -222,7 +225,8 @@ static void expect_same_digest(const char *a, const char *b, bool same)
     for (i = 0; i < 3; i++) {
         struct message *second = make(b, strlen(b), memories[i]);
 
-        assert_int_equal(memcmp(message_digest(first), message_digest(second), MESSAGE_DIGEST_SIZE) == 0, same);
+        assert_int_equal(memcmp(message_digest(first), message_digest(second), MESSAGE_DIGEST_SIZE) == 0,
+                         same);
         message_free(second);
     }
     message_free(first);
@@ -250,7 +254,9 @@ static void what_servers_write_into_a_message_is_not_digested(void **state)
     (void)state;
     expect_same_digest(plain, plain, true);
     expect_same_digest(plain, "Subject: x\r\nStatus: RO\r\nDate: y\r\n\r\nStatus: body\r\n.\r\n", true);
-    expect_same_digest(plain, "x-status: A\r\n F\r\nSubject: x\r\nDate: y\r\nX-UIDL:\r\n 123\r\n\r\nStatus: body\r\n.\r\n", true);
+    expect_same_digest(
+        plain, "x-status: A\r\n F\r\nSubject: x\r\nDate: y\r\nX-UIDL:\r\n 123\r\n\r\nStatus: body\r\n.\r\n",
+        true);
     expect_same_digest(plain, "Subject: x\r\nStatus2: RO\r\nDate: y\r\n\r\nStatus: body\r\n.\r\n", false);
     expect_same_digest(plain, "Subject: x\r\nDate: y\r\n\r\nStatus: bodY\r\n.\r\n", false);
     expect_same_digest(plain, "Subject: x\r\nDate: y\r\n\r\n.\r\n", false);
@@ -381,7 +387,8 @@ static void a_missing_directory_is_a_fault_of_the_run(void **state)
     free(saved);
     assert_int_equal(fault.scope, FAULT_OF_RUN);
     assert_int_equal(fault.class, FAULT_STATE);
-    assert_string_equal(fault.text, "cannot make a temporary file in /nowhere/at/all: No such file or directory");
+    assert_string_equal(fault.text,
+                        "cannot make a temporary file in /nowhere/at/all: No such file or directory");
     message_free(message);
 }
 
