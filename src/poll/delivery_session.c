@@ -248,7 +248,8 @@ static void lost(struct session *session, struct delivery_job *job, const struct
         reset(next);
         delivery_put_back(delivery, next);
     }
-    if (job->transaction.result == SMTP_REFUSED || job->transaction.result == SMTP_NO_RCPT) {
+    if (job->transaction.result == SMTP_REFUSED || job->transaction.result == SMTP_NO_RCPT ||
+        job->transaction.result == SMTP_DELIVERED) {
         conclude(session, job); /* it hung up, but it did say what it thinks of the message */
         return;
     }

@@ -276,14 +276,16 @@ static void tell_signal(struct mailbox *mailbox)
 static void tell_untried(struct mailbox *mailbox)
 {
     struct fault fault;
+    size_t untried = 0;
     size_t i;
 
     for (i = mailbox->cursor; i < mailbox->plan.count; i++) {
         enum plan_action action = mailbox->plan.items[i].action;
         if (action == PLAN_RETRIEVE || action == PLAN_COMPARE || action == PLAN_IDENTIFY || action == PLAN_NOTICE)
-            mailbox->outcome->waiting_messages++;
+            untried++;
     }
-    if (mailbox->outcome->waiting_messages > 0 && delivery_fault(mailbox->params->delivery, &fault))
+    mailbox->outcome->waiting_messages += untried;
+    if (untried > 0 && delivery_fault(mailbox->params->delivery, &fault))
         mailbox_fault(mailbox, &fault, NULL);
 }
 

@@ -42,7 +42,7 @@ static bool charge(struct mailbox *mailbox, size_t index)
     const struct pop3_entry *entry = entry_of(mailbox, index);
     uint64_t octets = entry->has_octets ? entry->octets : UNLISTED_OCTETS;
     bool large = octets > memory_limit(mailbox);
-    uint64_t memory = large ? SPILLED_MEMORY : octets + 512;
+    uint64_t memory = (large ? SPILLED_MEMORY : octets) + sizeof(struct delivery_job);
     uint64_t file = large ? octets : 0;
 
     if (mailbox->under_way > 0 &&
@@ -181,20 +181,32 @@ static bool wants_retrieval(const struct mailbox *mailbox, size_t item)
     return action == PLAN_RETRIEVE || action == PLAN_COMPARE || action == PLAN_IDENTIFY || action == PLAN_NOTICE;
 }
 
+/* A full window is asked for more when a quarter of it is free: RETRs go out in batches, not one by one. */
+static bool has_room_again(const struct mailbox *mailbox)
+{
+    return mailbox->under_way <= WINDOW_MESSAGES / 4 * 3 && mailbox->memory <= mailbox->params->window / 4 * 3 &&
+           mailbox->file <= mailbox->params->file_window / 4 * 3;
+}
+
 /* Ask for as many messages as there is room for. */
 static int ask_messages(struct mailbox *mailbox)
 {
     struct fault fault;
 
-    if (mailbox->pop3 == NULL)
+    if (mailbox->pop3 == NULL || (mailbox->full && !has_room_again(mailbox)))
         return 0;
+    mailbox->full = false;
     for (; mailbox->cursor < mailbox->plan.count; mailbox->cursor++) {
         size_t item = mailbox->cursor;
         bool notice = mailbox->plan.items[item].action == PLAN_NOTICE;
         if (!wants_retrieval(mailbox, item))
             continue;
-        if (delivery_down(mailbox->params->delivery) || !charge(mailbox, item))
+        if (delivery_down(mailbox->params->delivery))
             return 0;
+        if (!charge(mailbox, item)) {
+            mailbox->full = true;
+            return 0;
+        }
         mailbox->items[item].state = ITEM_ASKED;
         if (ask(mailbox, notice ? POP3_TOP : POP3_RETR, item, &fault) < 0) {
             mailbox_lost(mailbox, &fault);
@@ -274,7 +286,8 @@ static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3
         mailbox->retrieved_only++;
         progress_add(mailbox->params->progress, mailbox->slot, 1, entry_of(mailbox, item)->octets);
         mailbox_hand_over(mailbox, item, message);
-    } else if (mailbox->items[item].state == ITEM_ASKED) {
+    } else if (mailbox->items[item].state == ITEM_ASKED) { /* dropped: nobody could take it any more */
+        mailbox->retrieved_only++;
         mailbox->items[item].state = ITEM_LEFT;
         mailbox_release(mailbox, item);
     }

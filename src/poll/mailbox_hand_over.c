@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/stop.h"
 #include "poll/mailbox_private.h"
 #include "report/log.h"
 
@@ -351,6 +352,7 @@ void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job)
     } else {
         mailbox->outcome->waiting_messages++;
     }
-    if (job->outcome != DELIVERY_DONE)
+    /* What a signal left untried is told once, when the poll ends. */
+    if (job->outcome != DELIVERY_DONE && !(job->outcome == DELIVERY_UNTRIED && stop_requested()))
         mailbox_fault(mailbox, &job->fault, job->fault.scope == FAULT_OF_MESSAGE ? job->uid : NULL);
 }

@@ -61,6 +61,7 @@ struct mailbox {
     uint64_t memory;   /* octets charged */
     uint64_t file;
     size_t under_way;  /* messages asked for or delivering */
+    bool full;         /* the window had no room for the next one */
     struct mailbox_question *questions; /* ring */
     size_t question_first;
     size_t question_count;
