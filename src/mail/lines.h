@@ -1,7 +1,7 @@
 /* From the octets of a POP3 multi-line answer to the octets of SMTP DATA, safe at every chunk border.
  *
  * One pass does three things that must not be done apart:
- *  - the end of the answer is CRLF.CRLF (or .CRLF as its first line) and nothing else: a bare "\n.\n" is text;
+ *  - an answer ends with CRLF.CRLF (or .CRLF as its first line) and nothing else: a bare "\n.\n" is text;
  *  - POP3's dot-stuffing is undone (RFC 1939 section 3);
  *  - line ends are repaired *before* SMTP's dot-stuffing is done (RFC 5321 section 4.5.2): any run of CRs
  *    before an LF, and a bare LF, become CRLF; a CR elsewhere becomes a space; text that does not end with a
