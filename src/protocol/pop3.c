@@ -79,7 +79,7 @@ static int open_wire(struct pop3 *pop3, const struct pop3_params *params, struct
     struct wire_params wire = params->wire;
     char refusal[WIRE_REFUSAL_MAX];
 
-    wire.login_options = params->no_login ? NULL : pop3_login_options(params->auth);
+    wire.login_options = params->no_login ? NULL : pop3_login_options(params);
     wire.username = wire.login_options != NULL ? params->username : NULL;
     wire.password = wire.login_options != NULL ? params->password : NULL;
     wire.bearer = wire.login_options != NULL ? params->bearer : NULL;
@@ -101,7 +101,7 @@ static int open_session(struct pop3 *pop3, const struct pop3_params *params, str
     read_early_lines(pop3, &greeting, &greeting_len);
     if (params->login != NULL)
         params->login->login_delay = pop3->capabilities.login_delay;
-    if (params->no_login || pop3_login_options(params->auth) != NULL)
+    if (params->no_login || pop3_login_options(params) != NULL)
         return 0;
     return pop3_login(pop3, params, greeting, greeting_len, fault);
 }

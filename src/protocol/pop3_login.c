@@ -9,9 +9,9 @@
 #define LINE_MAX_OCTETS 255     /* of a command, with CRLF (RFC 2449 section 4, RFC 5034 section 4) */
 #define RESPONSE_MAX (64 * 1024) /* base64 of user name and password */
 
-const char *pop3_login_options(enum auth_mechanism auth)
+const char *pop3_login_options(const struct pop3_params *params)
 {
-    switch (auth) {
+    switch (params->auth) {
     case AUTH_LOGIN:
         return "AUTH=LOGIN";
     case AUTH_CRAM_MD5:
@@ -22,7 +22,8 @@ const char *pop3_login_options(enum auth_mechanism auth)
         return "AUTH=XOAUTH2";
     case AUTH_EXTERNAL:
         return "AUTH=EXTERNAL";
-    case AUTH_AUTO:
+    case AUTH_AUTO: /* with a token: which of the two the server's CAPA names */
+        return params->bearer != NULL ? "AUTH=OAUTHBEARER;AUTH=XOAUTH2" : NULL;
     case AUTH_PLAIN:
     case AUTH_APOP:
     case AUTH_USER:

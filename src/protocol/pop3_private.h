@@ -50,6 +50,6 @@ int pop3_login(struct pop3 *pop3, const struct pop3_params *params, const char *
                struct fault *fault);
 
 /* libcurl's LOGIN_OPTIONS where the mechanism is libcurl's, else NULL. */
-const char *pop3_login_options(enum auth_mechanism auth);
+const char *pop3_login_options(const struct pop3_params *params);
 
 #endif
