@@ -335,7 +335,7 @@ static void octets_nobody_asked_for_are_seen(void **state)
 /* The server does not read before it got rid of what it says, and neither side has much room. */
 static void talk_at_the_same_time(struct wire *wire)
 {
-    const size_t octets = 4 * 1024 * 1024;
+    const size_t octets = 1024 * 1024;
     struct fault fault;
     char *body = malloc(octets);
     int small = 4096;
@@ -362,7 +362,7 @@ static void two_talkers_do_not_wait_for_each_other(void **state)
                                  {.expect = "abc", .send = block, .len = sizeof(block), .repeat = 2},
                                  {.send = "\r\nend\r\n"}};
     struct script script = {.steps = steps + 2, .count = 2, .small_buffer = 4096, .hold = true,
-                            .swallow = 4 * 1024 * 1024};
+                            .swallow = 1024 * 1024};
     struct wire_params params = {.tag = "test", .service = WIRE_POP3, .tls = TLS_IMPLICIT, .host = "127.0.0.1", .timeout = 5};
     struct identity identity;
     struct server server;
