@@ -32,8 +32,9 @@ struct check {
     const struct written *written;
 };
 
-#define note(check, option, ...)                                                                              \
-    mistake_note((check)->loading, (check)->written->file, line_of((check)->written, (check)->section, option), __VA_ARGS__)
+#define note(check, option, ...)                                                                             \
+    mistake_note((check)->loading, (check)->written->file,                                                   \
+                 line_of((check)->written, (check)->section, option), __VA_ARGS__)
 
 static bool wrote(const struct check *check, const char *option)
 {
@@ -52,7 +53,8 @@ static void fill(struct loading *loading, char **place, const char *text)
 
 static void check_secret_sources(const struct check *check)
 {
-    static const char *const sources[] = {"password", "password_file", "password_command", "credential", "token_command"};
+    static const char *const sources[] = {"password", "password_file", "password_command", "credential",
+                                          "token_command"};
     const char *first = NULL;
     size_t i;
 
@@ -74,7 +76,8 @@ static void check_peer(const struct check *check, const struct config_peer *peer
     check_secret_sources(check);
     for (i = 0; peer->tls == TLS_NONE && i < sizeof(needs_tls) / sizeof(needs_tls[0]); i++) {
         if (wrote(check, needs_tls[i]))
-            note(check, needs_tls[i], "%s does nothing with tls = \"none\"; starttls or implicit is right", needs_tls[i]);
+            note(check, needs_tls[i], "%s does nothing with tls = \"none\"; starttls or implicit is right",
+                 needs_tls[i]);
     }
     if (wrote(check, "tls_key_file") && !wrote(check, "tls_cert_file"))
         note(check, "tls_key_file", "tls_key_file needs tls_cert_file, the certificate that it belongs to");
@@ -84,32 +87,36 @@ static void check_peer(const struct check *check, const struct config_peer *peer
 static void check_lmtp(const struct check *check)
 {
     static const char *const not_with_lmtp[] = {
-        "tls_ca_file", "tls_fingerprint", "tls_cert_file", "tls_key_file", "username", "password",
-        "password_file", "password_command", "credential", "auth", "tls",
+        "tls_ca_file",   "tls_fingerprint",  "tls_cert_file", "tls_key_file", "username", "password",
+        "password_file", "password_command", "credential",    "auth",         "tls",
     };
     size_t i;
 
     for (i = 0; i < sizeof(not_with_lmtp) / sizeof(not_with_lmtp[0]); i++) {
         if (wrote(check, not_with_lmtp[i]))
-            note(check, not_with_lmtp[i], "%s cannot go with protocol = \"lmtp\", which has neither TLS nor a login; leave it out",
+            note(check, not_with_lmtp[i],
+                 "%s cannot go with protocol = \"lmtp\", which has neither TLS nor a login; leave it out",
                  not_with_lmtp[i]);
     }
 }
 
 static void check_destination_login(const struct check *check, const struct config_peer *peer)
 {
-    bool secret = wrote(check, "password") || wrote(check, "password_file") || wrote(check, "password_command") ||
-                  wrote(check, "credential");
+    bool secret = wrote(check, "password") || wrote(check, "password_file") ||
+                  wrote(check, "password_command") || wrote(check, "credential");
 
     if (peer->auth == AUTH_APOP || peer->auth == AUTH_USER)
-        note(check, "auth", "auth = \"%s\" is a POP3 login; for a destination plain, login or cram-md5 is right",
+        note(check, "auth",
+             "auth = \"%s\" is a POP3 login; for a destination plain, login or cram-md5 is right",
              option_word_name(option_auth_words, peer->auth));
     if (secret && !wrote(check, "username"))
         note(check, "", "the destination has a password, but no username; write username = \"NAME\"");
-    if (wrote(check, "auth") && peer->auth != AUTH_AUTO && peer->auth != AUTH_EXTERNAL && !wrote(check, "username"))
+    if (wrote(check, "auth") && peer->auth != AUTH_AUTO && peer->auth != AUTH_EXTERNAL &&
+        !wrote(check, "username"))
         note(check, "auth", "auth needs username = \"NAME\"");
     if (wrote(check, "username") && !secret && peer->auth != AUTH_EXTERNAL)
-        note(check, "username", "the username has no password; write password_command, password_file, credential or password");
+        note(check, "username",
+             "the username has no password; write password_command, password_file, credential or password");
 }
 
 /* No look-up: DNS may be slow, or gone, while a fetchrc is read. */
@@ -123,7 +130,8 @@ static void fill_helo(struct loading *loading, struct config_destination *destin
         fill(loading, &destination->helo, "localhost");
 }
 
-void check_destination(struct loading *loading, struct config_destination *destination, const struct written *written)
+void check_destination(struct loading *loading, struct config_destination *destination,
+                       const struct written *written)
 {
     struct check check = {loading, SECTION_DESTINATION, written};
     bool lmtp = destination->protocol == CONFIG_LMTP;
@@ -172,8 +180,8 @@ static void apply_provider(const struct check *check, struct config_account *acc
 
     (void)quoted(quote, account->provider, strlen(account->provider));
     if (provider == NULL) {
-        note(check, "provider", "unknown provider %s; the nearest known one is \"%s\"; for others write host", quote,
-             provider_nearest(account->provider));
+        note(check, "provider", "unknown provider %s; the nearest known one is \"%s\"; for others write host",
+             quote, provider_nearest(account->provider));
         return;
     }
     if (provider->host == NULL) {
@@ -200,7 +208,8 @@ static void make_identity(struct loading *loading, struct config_account *accoun
 
     if (!bare)
         (void)snprintf(port, sizeof(port), ":%u", peer->port);
-    if (asprintf(&account->identity, "%s@%s%s%s%s", peer->username, literal ? "[" : "", peer->host, literal ? "]" : "", port) < 0) {
+    if (asprintf(&account->identity, "%s@%s%s%s%s", peer->username, literal ? "[" : "", peer->host,
+                 literal ? "]" : "", port) < 0) {
         account->identity = NULL;
         loading->out_of_memory = true;
         return;
@@ -230,7 +239,8 @@ static void check_mechanism(const struct check *check, const struct config_peer 
     if (wrote(check, "token_command") && wrote(check, "oauth"))
         note(check, "token_command", "oauth and token_command are both written; one of them is right");
     if (token && peer->auth != AUTH_AUTO && peer->auth != AUTH_OAUTHBEARER && peer->auth != AUTH_XOAUTH2)
-        note(check, "auth", "auth = \"%s\" cannot log in with an OAuth2 token; auto, oauthbearer or xoauth2 is right",
+        note(check, "auth",
+             "auth = \"%s\" cannot log in with an OAuth2 token; auto, oauthbearer or xoauth2 is right",
              option_word_name(option_auth_words, peer->auth));
 }
 
@@ -255,7 +265,8 @@ static void check_map(const struct check *check, const struct config_account *ac
     qsort(from, account->map_count, sizeof(*from), by_address);
     for (i = 1; i < account->map_count; i++) {
         if (strcasecmp(from[i - 1], from[i]) == 0)
-            note(check, "map", "map has two rules for %s; one is right", quoted(quote, from[i], strlen(from[i])));
+            note(check, "map", "map has two rules for %s; one is right",
+                 quoted(quote, from[i], strlen(from[i])));
     }
     free(from);
 }
@@ -270,7 +281,8 @@ static void check_multidrop(const struct check *check, const struct config_accou
     if (wrote(check, "map") && !wrote(check, "envelope_header"))
         note(check, "map", "map needs envelope_header, such as {\"Delivered-To\", \"X-Original-To\"}");
     if (wrote(check, "envelope_header") && !fallback)
-        note(check, "envelope_header", "envelope_header needs recipients, who get what no rule of map covers, or a rule \"*=NAME\"");
+        note(check, "envelope_header",
+             "envelope_header needs recipients, who get what no rule of map covers, or a rule \"*=NAME\"");
     if (account->map_count > 1)
         check_map(check, account);
 }

@@ -113,9 +113,10 @@ static int drain(int fd, struct buf *into, size_t max, bool drop_rest)
     return result;
 }
 
-/* Read until both streams end, or the command itself has: an agent that stays behind may hold them for ever. */
-static int attend(const struct child *child, const char *what, unsigned timeout, struct buf *out, struct buf *err,
-                  struct fault *fault)
+/* Read until both streams end, or the command itself has: an agent that stays behind may hold them for ever.
+ */
+static int attend(const struct child *child, const char *what, unsigned timeout, struct buf *out,
+                  struct buf *err, struct fault *fault)
 {
     int64_t deadline = timeout == 0 ? INT64_MAX : clock_ms() + (int64_t)timeout * 1000;
     struct pollfd streams[2] = {{.fd = child->out, .events = POLLIN}, {.fd = child->err, .events = POLLIN}};
@@ -164,7 +165,8 @@ static int judge(const char *what, int status, const struct buf *err, struct fau
     return 0;
 }
 
-int command_output(const char *command, const char *what, unsigned timeout, struct buf *out, struct fault *fault)
+int command_output(const char *command, const char *what, unsigned timeout, struct buf *out,
+                   struct fault *fault)
 {
     struct child child;
     struct buf err;

@@ -1,8 +1,9 @@
 /* The fetchrc as plain data: read-only after config_load(), shared by all threads.
  *
- * Ownership: struct config owns everything below it; config_free(). Secrets are not in here, only where they come
- * from; a literal `password` or `client_secret` is wiped by config_free(). NULL strings: not set. File names are absolute
- * or stand as they are found from the working directory: "~/" and paths relative to the fetchrc are resolved. */
+ * Ownership: struct config owns everything below it; config_free(). Secrets are not in here, only where they
+ * come from; a literal `password` or `client_secret` is wiped by config_free(). NULL strings: not set. File
+ * names are absolute or stand as they are found from the working directory: "~/" and paths relative to the
+ * fetchrc are resolved. */
 #ifndef POPFERRY_CONFIG_CONFIG_H
 #define POPFERRY_CONFIG_CONFIG_H
 
@@ -84,19 +85,19 @@ struct config_oauth {
 
 struct config_account {
     struct config_peer peer;
-    char *identity; /* username@host, host in lower case, ":port" added unless 110 or 995 */
-    char *provider; /* preset's name */
+    char *identity;            /* username@host, host in lower case, ":port" added unless 110 or 995 */
+    char *provider;            /* preset's name */
     const char *provider_hint; /* what `check` says about it; static text or NULL */
     struct config_list recipients;
     const struct config_destination *destination;
     bool enabled;
-    bool keep;              /* true as well where keep_days is set */
-    unsigned keep_days;     /* 0: not set, kept for ever */
-    uint64_t max_size;      /* octets, 0: no limit */
+    bool keep;          /* true as well where keep_days is set */
+    unsigned keep_days; /* 0: not set, kept for ever */
+    uint64_t max_size;  /* octets, 0: no limit */
     enum config_oversize oversize;
-    unsigned max_messages;  /* 0: no limit */
+    unsigned max_messages; /* 0: no limit */
     enum config_pipelining pipelining;
-    char *sender;           /* "return-path", "<>" or an address */
+    char *sender; /* "return-path", "<>" or an address */
     enum config_on_reject on_reject;
     char *reject_recipient;
     struct config_list envelope_header; /* empty: no multidrop */
@@ -115,12 +116,12 @@ struct config {
     pthread_mutex_t *gate;
     unsigned jobs;
     unsigned jobs_per_host;
-    unsigned timeout;        /* seconds */
-    unsigned final_timeout;  /* seconds */
-    int64_t forget_after;    /* seconds */
+    unsigned timeout;       /* seconds */
+    unsigned final_timeout; /* seconds */
+    int64_t forget_after;   /* seconds */
     char *state_dir;
-    unsigned report_after;   /* runs */
-    int64_t stale_after;     /* seconds */
+    unsigned report_after; /* runs */
+    int64_t stale_after;   /* seconds */
     char *metrics_file;
     struct config_destination *destinations; /* the default one ("local") is here when none is written */
     size_t destination_count;

@@ -1,5 +1,5 @@
-/* All sections together: titles become pointers, and nothing may stand twice. Sorted look-ups, since a fleet's fetchrc has
- * thousands of accounts. */
+/* All sections together: titles become pointers, and nothing may stand twice. Sorted look-ups, since a
+ * fleet's fetchrc has thousands of accounts. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,8 +68,8 @@ static long keys_find(const struct keys *keys, const char *text)
 }
 
 /* Tell of each key that stands a second time. what: "account", or "mailbox". */
-static void note_duplicates(struct loading *loading, const struct keys *keys, const struct written *written, const char *what,
-                            const char *right)
+static void note_duplicates(struct loading *loading, const struct keys *keys, const struct written *written,
+                            const char *what, const char *right)
 {
     char quote[QUOTED_MAX];
     size_t first = 0;
@@ -83,7 +83,8 @@ static void note_duplicates(struct loading *loading, const struct keys *keys, co
             first = i;
         else
             mistake_note(loading, here->file, here->line, "%s %s stands already in %s:%d; %s", what,
-                         quoted(quote, text, strlen(text)), loading->config->files[there->file], there->line, right);
+                         quoted(quote, text, strlen(text)), loading->config->files[there->file], there->line,
+                         right);
     }
 }
 
@@ -94,7 +95,7 @@ static void add_local(struct loading *loading)
 
     if (config->destination_count > 0)
         return;
-    if (take_section(loading, SECTION_DESTINATION, "local", 0) == 0)
+    if (take_section(loading, SECTION_DESTINATION, "local") == 0)
         take_section_end(loading);
 }
 
@@ -143,8 +144,8 @@ static void check_duplicates(struct loading *loading)
     free(identities.items);
 }
 
-static void link_destination(struct loading *loading, struct config_account *account, const struct written *written,
-                             const struct keys *keys)
+static void link_destination(struct loading *loading, struct config_account *account,
+                             const struct written *written, const struct keys *keys)
 {
     struct config *config = loading->config;
     const char *title = written->destination == NULL ? "local" : written->destination;
@@ -156,11 +157,13 @@ static void link_destination(struct loading *loading, struct config_account *acc
     else if (written->destination == NULL && config->destination_count == 1)
         account->destination = &config->destinations[0];
     else if (written->destination == NULL)
-        mistake_note(loading, written->file, line_of(written, SECTION_ACCOUNT, "destination"),
-                     "the account names no destination, and of several written ones none is called \"local\"");
+        mistake_note(
+            loading, written->file, line_of(written, SECTION_ACCOUNT, "destination"),
+            "the account names no destination, and of several written ones none is called \"local\"");
     else
         mistake_note(loading, written->file, line_of(written, SECTION_ACCOUNT, "destination"),
-                     "unknown destination %s; write a section destination %s { ... }, or the title of one that is there",
+                     "unknown destination %s; write a section destination %s { ... }, or the title of one "
+                     "that is there",
                      quoted(quote, title, strlen(title)), quote);
 }
 
@@ -184,9 +187,10 @@ static void link_oauth(struct loading *loading, struct config_account *account, 
         if (provider != NULL && provider->token_endpoint != NULL)
             oauth_fill(loading, &loading->config->oauths[found], provider);
     } else if (written->oauth != NULL) {
-        mistake_note(loading, written->file, line_of(written, SECTION_ACCOUNT, "oauth"),
-                     "unknown oauth section %s; write a section oauth %s { ... }, or the title of one that is there",
-                     quoted(quote, title, strlen(title)), quote);
+        mistake_note(
+            loading, written->file, line_of(written, SECTION_ACCOUNT, "oauth"),
+            "unknown oauth section %s; write a section oauth %s { ... }, or the title of one that is there",
+            quoted(quote, title, strlen(title)), quote);
     }
 }
 
@@ -206,7 +210,8 @@ static bool has_secret(const struct config_account *account, const struct writte
     return false;
 }
 
-static void check_secret(struct loading *loading, const struct config_account *account, const struct written *written)
+static void check_secret(struct loading *loading, const struct config_account *account,
+                         const struct written *written)
 {
     const struct provider *provider = provider_of(account);
 
@@ -214,14 +219,17 @@ static void check_secret(struct loading *loading, const struct config_account *a
         return;
     if (provider != NULL && provider->token_endpoint != NULL)
         mistake_note(loading, written->file, written->line,
-                     "the account has no password and no token: %s; write password_command, password_file, credential or password, "
-                     "or a section oauth \"%s\" with client_id", provider->hint, provider->name);
+                     "the account has no password and no token: %s; write password_command, password_file, "
+                     "credential or password, "
+                     "or a section oauth \"%s\" with client_id",
+                     provider->hint, provider->name);
     else if (account->peer.auth == AUTH_OAUTHBEARER || account->peer.auth == AUTH_XOAUTH2)
         mistake_note(loading, written->file, line_of(written, SECTION_ACCOUNT, "auth"),
                      "the account has no token; write oauth, token_command, or password_command");
     else
-        mistake_note(loading, written->file, written->line,
-                     "the account has no password; write password_command, password_file, credential or password");
+        mistake_note(
+            loading, written->file, written->line,
+            "the account has no password; write password_command, password_file, credential or password");
 }
 
 static void check_oauths(struct loading *loading)
@@ -233,7 +241,8 @@ static void check_oauths(struct loading *loading)
         const struct written *written = &loading->oauths[i];
         if (config->oauths[i].token_endpoint == NULL && !is_written(written, SECTION_OAUTH, "token_endpoint"))
             mistake_note(loading, written->file, written->line,
-                         "the oauth section has no token_endpoint; write it, or call the section \"gmail\" or \"outlook\"");
+                         "the oauth section has no token_endpoint; write it, or call the section \"gmail\" "
+                         "or \"outlook\"");
         if (!is_written(written, SECTION_OAUTH, "client_id"))
             mistake_note(loading, written->file, written->line,
                          "the oauth section has no client_id; write the one that the provider gave you");

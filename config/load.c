@@ -40,7 +40,8 @@ char *config_path(const char *option, struct fault *fault)
     static const char everybody[] = "/etc/popferry/fetchrc";
     char *path = option != NULL ? strdup(option) : own_path();
 
-    /* One that is there but cannot be read is the right one all the same: the fault must not be hidden by the next. */
+    /* One that is there but cannot be read is the right one all the same: the fault must not be hidden by the
+     * next. */
     if (path != NULL && (option != NULL || access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)))
         return path;
     if (access(everybody, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
@@ -50,7 +51,8 @@ char *config_path(const char *option, struct fault *fault)
             (void)short_of_memory(fault);
         return path;
     }
-    (void)fault_set(fault, FAULT_OF_RUN, FAULT_CONFIG, "fetchrc", "there is no fetchrc: neither %s%s%s; write one, or name it with -c",
+    (void)fault_set(fault, FAULT_OF_RUN, FAULT_CONFIG, "fetchrc",
+                    "there is no fetchrc: neither %s%s%s; write one, or name it with -c",
                     path == NULL ? "" : path, path == NULL ? "" : " nor ", everybody);
     free(path);
     return NULL;
@@ -75,7 +77,8 @@ static char *default_recipient(void)
     return user == NULL || value_recipient(user->pw_name) != NULL ? NULL : strdup(user->pw_name);
 }
 
-static void tell(const struct loading *loading, void (*mistake)(void *context, const char *text), void *context)
+static void tell(const struct loading *loading, void (*mistake)(void *context, const char *text),
+                 void *context)
 {
     const struct mistake *it;
     char text[2048];
@@ -86,7 +89,8 @@ static void tell(const struct loading *loading, void (*mistake)(void *context, c
         if (it->line == 0)
             (void)snprintf(text, sizeof(text), "%s: %s", loading->config->files[it->file], it->text);
         else
-            (void)snprintf(text, sizeof(text), "%s:%d: %s", loading->config->files[it->file], it->line, it->text);
+            (void)snprintf(text, sizeof(text), "%s:%d: %s", loading->config->files[it->file], it->line,
+                           it->text);
         mistake(context, text);
     }
 }
@@ -99,8 +103,9 @@ static int conclude(const struct loading *loading, const char *path, struct faul
         return short_of_memory(fault);
     if (loading->mistake_count == 0)
         return 0;
-    return fault_set(fault, FAULT_OF_RUN, FAULT_CONFIG, "fetchrc", "%zu mistake%s in %s", loading->mistake_count,
-                     loading->mistake_count == 1 ? "" : "s", fault_quote(quote, sizeof(quote), path, strlen(path)));
+    return fault_set(fault, FAULT_OF_RUN, FAULT_CONFIG, "fetchrc", "%zu mistake%s in %s",
+                     loading->mistake_count, loading->mistake_count == 1 ? "" : "s",
+                     fault_quote(quote, sizeof(quote), path, strlen(path)));
 }
 
 static void loading_free(struct loading *loading)
@@ -119,8 +124,8 @@ static void loading_free(struct loading *loading)
     mistakes_free(loading);
 }
 
-int config_load(struct config *config, const char *path, void (*mistake)(void *context, const char *text), void *context,
-                struct fault *fault)
+int config_load(struct config *config, const char *path, void (*mistake)(void *context, const char *text),
+                void *context, struct fault *fault)
 {
     struct loading loading = {.config = config};
     int result;

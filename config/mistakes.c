@@ -29,8 +29,8 @@ void mistake_note(struct loading *loading, unsigned file, int line, const char *
         loading->out_of_memory = true;
         return;
     }
-    loading->mistakes[loading->mistake_count] =
-        (struct mistake){.file = file, .line = line, .order = loading->mistake_count, .text = text};
+    loading->mistakes[loading->mistake_count] = (struct mistake){
+        .file = file, .line = line, .order = loading->mistake_count, .text = text};
     loading->mistake_count++;
 }
 

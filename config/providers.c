@@ -5,10 +5,12 @@
 
 #include "config/options.h"
 
-#define PROVIDER(name, aliases, host, hint) {name, aliases, host, 995, TLS_IMPLICIT, AUTH_AUTO, hint, NULL, NULL, NULL, NULL},
-#define PROVIDER_OAUTH(name, aliases, host, auth, hint, token, device, authorization, scope)                  \
+#define PROVIDER(name, aliases, host, hint)                                                                  \
+    {name, aliases, host, 995, TLS_IMPLICIT, AUTH_AUTO, hint, NULL, NULL, NULL, NULL},
+#define PROVIDER_OAUTH(name, aliases, host, auth, hint, token, device, authorization, scope)                 \
     {name, aliases, host, 995, TLS_IMPLICIT, auth, hint, token, device, authorization, scope},
-#define PROVIDER_WITHOUT_POP3(name, aliases, hint) {name, aliases, NULL, 0, TLS_IMPLICIT, AUTH_AUTO, hint, NULL, NULL, NULL, NULL},
+#define PROVIDER_WITHOUT_POP3(name, aliases, hint)                                                           \
+    {name, aliases, NULL, 0, TLS_IMPLICIT, AUTH_AUTO, hint, NULL, NULL, NULL, NULL},
 
 static const struct provider providers[] = {
 #include "config/providers.def"
@@ -47,7 +49,8 @@ const char *provider_nearest(const char *name)
     size_t i;
 
     for (i = 1; i < provider_count; i++) {
-        if (option_distance(providers[i].name, name, strlen(name)) < option_distance(nearest, name, strlen(name)))
+        if (option_distance(providers[i].name, name, strlen(name)) <
+            option_distance(nearest, name, strlen(name)))
             nearest = providers[i].name;
     }
     return nearest;

@@ -1,9 +1,9 @@
-/* libconfuse reads, value by value: each goes through its option's validate callback into struct config at once, and each
- * section is taken away from libconfuse when it ends. So duplicates are seen, every value has its line, and the cost stays
- * linear: libconfuse compares a new title with all sections that it holds.
+/* libconfuse reads, value by value: each goes through its option's validate callback into struct config at
+ * once, and each section is taken away from libconfuse when it ends. So duplicates are seen, every value has
+ * its line, and the cost stays linear: libconfuse compares a new title with all sections that it holds.
  *
- * It hands no context to a callback. All options share one "simple" value, which is the first member of struct loading,
- * and the callbacks find that through the section's first option. */
+ * It hands no context to a callback. All options share one "simple" value, which is the first member of
+ * struct loading, and the callbacks find that through the section's first option. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -39,9 +39,8 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt)
     if (value == NULL)
         return 0;
     opt->flags &= ~CFGF_RESET;
-    /* Until a section ends, the root's line is the one where it began. */
     if (section != SECTION_COUNT)
-        result = take_section(loading, section, cfg_title(cfg), loading->root->line);
+        result = take_section(loading, section, cfg_title(cfg));
     if (result == 0)
         result = take_value(loading, (size_t)(opt - cfg->opts), value, cfg->line, assigned);
     OPENSSL_cleanse(value, strlen(value));
@@ -56,13 +55,14 @@ static int on_section(cfg_t *cfg, cfg_opt_t *opt)
     unsigned last = cfg_opt_size(opt) - 1;
     const char *title = cfg_title(cfg_opt_getnsec(opt, last));
 
-    if (take_section(loading, option_section_find(opt->name, strlen(opt->name)), title, cfg->line) < 0)
+    if (take_section(loading, option_section_find(opt->name, strlen(opt->name)), title) < 0)
         return -1;
     take_section_end(loading);
     return cfg_opt_rmnsec(opt, last) == CFG_SUCCESS ? 0 : -1;
 }
 
-/* libconfuse: an error. scan.c words what it knows of; the rest is told without libconfuse's words, which quote values. */
+/* libconfuse: an error. scan.c words what it knows of; the rest is told without libconfuse's words, which
+ * quote values. */
 static void on_error(cfg_t *cfg, const char *fmt, va_list args)
 {
     struct loading *loading = loading_of(cfg);
@@ -71,8 +71,9 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list args)
     (void)args;
     if (loading->source->broken || loading->out_of_memory)
         return;
-    mistake_note(loading, loading->source->file, cfg->line, "this cannot be read; NAME = VALUE, NAME = {\"A\", \"B\"}, or a section, "
-                                                            "NAME \"TITLE\" { ... }, is right");
+    mistake_note(loading, loading->source->file, cfg->line,
+                 "this cannot be read; NAME = VALUE, NAME = {\"A\", \"B\"}, or a section, "
+                 "NAME \"TITLE\" { ... }, is right");
     loading->source->broken = true;
     loading->broken = true;
 }
@@ -157,7 +158,8 @@ static void note_unreadable(struct loading *loading, const char *path, int line,
     if (loading->source == NULL)
         mistake_note(loading, 0, 0, "it cannot be read: %s", why);
     else
-        mistake_note(loading, loading->source->file, line, "%s cannot be read: %s", quoted(quote, path, strlen(path)), why);
+        mistake_note(loading, loading->source->file, line, "%s cannot be read: %s",
+                     quoted(quote, path, strlen(path)), why);
 }
 
 /* Read an open file. */
@@ -179,6 +181,7 @@ static int read_source(struct loading *loading, int fd, const char *path, struct
         result = parse(loading, text.data);
         loading->source = includer;
         free(source->unset_lines);
+        free(source->section_lines);
     }
     buf_free(&text);
     return result;
@@ -187,7 +190,8 @@ static int read_source(struct loading *loading, int fd, const char *path, struct
 static int read_file(struct loading *loading, const char *path, int line)
 {
     struct source *includer = loading->source;
-    struct source source = {.includer = includer, .file = includer == NULL ? 0 : (unsigned)loading->config->file_count};
+    struct source source = {.includer = includer,
+                            .file = includer == NULL ? 0 : (unsigned)loading->config->file_count};
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int result;
@@ -280,8 +284,7 @@ static cfg_t *build_root(struct loading *loading)
 void read_fetchrc(struct loading *loading, const char *path)
 {
     loading->root = build_root(loading);
-    if (loading->root == NULL || add_file(loading->config, path) < 0 ||
-        take_defaults(loading) < 0) {
+    if (loading->root == NULL || add_file(loading->config, path) < 0 || take_defaults(loading) < 0) {
         loading->out_of_memory = true;
     } else {
         (void)cfg_set_error_function(loading->root, on_error);

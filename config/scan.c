@@ -1,7 +1,8 @@
-/* A look over the text of a fetchrc before libconfuse 3.3 reads it, which stops at the first unknown name, expands an unset
- * variable to nothing, takes a comment without an end for the end of the file, and cuts values at a NUL. Here each of
- * these is noted; unknown options and sections are blanked, so that the reading goes on behind them; at a syntax error
- * the text is cut. Nothing of a value is ever quoted: it may be a secret. */
+/* A look over the text of a fetchrc before libconfuse 3.3 reads it, which stops at the first unknown name,
+ * expands an unset variable to nothing, takes a comment without an end for the end of the file, and cuts
+ * values at a NUL. Here each of these is noted; unknown options and sections are blanked, so that the reading
+ * goes on behind them; at a syntax error the text is cut. Nothing of a value is ever quoted: it may be a
+ * secret. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,8 @@ struct scan {
     bool cut;
 };
 
-#define note(scan, at_line, ...) mistake_note((scan)->loading, (scan)->loading->source->file, at_line, __VA_ARGS__)
+#define note(scan, at_line, ...)                                                                             \
+    mistake_note((scan)->loading, (scan)->loading->source->file, at_line, __VA_ARGS__)
 
 /* A syntax error: told; items() cuts the text before it. */
 #define stop(scan, at_line, ...) (note(scan, at_line, __VA_ARGS__), give_up(scan))
@@ -48,19 +50,24 @@ static void step(struct scan *scan)
         scan->line++;
 }
 
+static void add_line(struct scan *scan, int **lines, size_t *count, int line)
+{
+    bool failed = false;
+
+    *lines = grown(*lines, *count, sizeof(**lines), &failed);
+    if (failed)
+        scan->loading->out_of_memory = true;
+    else
+        (*lines)[(*count)++] = line;
+}
+
 static void note_unset(struct scan *scan, const char *name, size_t len)
 {
-    struct source *source = scan->loading->source;
     char quote[QUOTED_MAX];
-    int *lines = reallocarray(source->unset_lines, source->unset_count + 1, sizeof(*lines));
 
-    if (lines == NULL) {
-        scan->loading->out_of_memory = true;
-        return;
-    }
-    source->unset_lines = lines;
-    lines[source->unset_count++] = scan->line;
-    note(scan, scan->line, "the environment has no variable %s; set it, or write ${NAME:-DEFAULT}", quoted(quote, name, len));
+    add_line(scan, &scan->loading->source->unset_lines, &scan->loading->source->unset_count, scan->line);
+    note(scan, scan->line, "the environment has no variable %s; set it, or write ${NAME:-DEFAULT}",
+         quoted(quote, name, len));
 }
 
 /* At "${": is the variable set, or does ":-" give a default? Returns its length, or 0 if no "}" follows. */
@@ -96,8 +103,9 @@ static bool escape(struct scan *scan)
         digits++;
     if (digits > 0 && (digits > 3 || p[0] > '7' || memchr(p, '8', digits) || memchr(p, '9', digits) ||
                        (digits == 3 && p[0] > '3')))
-        return stop(scan, scan->line, "a backslash in double quotes begins an escape such as \\n or \\101; write \\\\ for "
-                                      "the character itself, or use single quotes");
+        return stop(scan, scan->line,
+                    "a backslash in double quotes begins an escape such as \\n or \\101; write \\\\ for "
+                    "the character itself, or use single quotes");
     step(scan);
     if (scan->at < scan->len)
         step(scan);
@@ -155,15 +163,21 @@ static void blank(struct scan *scan, size_t start)
     }
 }
 
-/* It is blanked too, since libconfuse counts a line too many at its end. */
+/* Comments are blanked too, since libconfuse counts a line too many at the end of each. */
 static bool skip_comment(struct scan *scan)
 {
-    const char *end = strstr(scan->text + scan->at + 2, "*/");
+    bool one_line = peek(scan, 1) != '*' || peek(scan, 0) == '#';
+    const char *begin = scan->text + scan->at;
+    const char *end = one_line ? strchr(begin, '\n') : strstr(begin + 2, "*/");
     size_t start = scan->at;
 
-    if (end == NULL)
+    if (end == NULL && !one_line)
         return stop(scan, scan->line, "the comment that begins here has no end: a */ is missing");
-    while (scan->text + scan->at < end + 2)
+    if (end == NULL)
+        end = scan->text + scan->len;
+    else if (!one_line)
+        end += 2;
+    while (scan->text + scan->at < end)
         step(scan);
     blank(scan, start);
     return true;
@@ -174,9 +188,7 @@ static bool skip_blanks(struct scan *scan)
 {
     while (scan->at < scan->len) {
         char c = peek(scan, 0);
-        if (c == '#' || (c == '/' && peek(scan, 1) == '/')) {
-            scan->at += strcspn(scan->text + scan->at, "\n");
-        } else if (c == '/' && peek(scan, 1) == '*') {
+        if (c == '#' || (c == '/' && (peek(scan, 1) == '/' || peek(scan, 1) == '*'))) {
             if (!skip_comment(scan))
                 return false;
         } else if (isspace((unsigned char)c) || c == '*' || (c == '+' && peek(scan, 1) != '=')) {
@@ -233,7 +245,8 @@ static bool skip_nested(struct scan *scan, enum token_kind open, enum token_kind
         if (token.kind == BROKEN)
             return false;
         if (token.kind == END)
-            return stop(scan, line, "what is opened here is not closed: a %c is missing", close == CLOSE ? '}' : ')');
+            return stop(scan, line, "what is opened here is not closed: a %c is missing",
+                        close == CLOSE ? '}' : ')');
         if (token.kind == open)
             depth++;
         else if (token.kind == close)
@@ -248,7 +261,8 @@ static bool skip_value(struct scan *scan, int line)
 
     if (token.kind == OPEN)
         return skip_nested(scan, OPEN, CLOSE, line);
-    return is_value(token) || (token.kind != BROKEN && stop(scan, line, "a value is missing behind the \"=\""));
+    return is_value(token) ||
+           (token.kind != BROKEN && stop(scan, line, "a value is missing behind the \"=\""));
 }
 
 static void unknown_option(struct scan *scan, enum option_section section, struct token name)
@@ -266,20 +280,24 @@ static void unknown_option(struct scan *scan, enum option_section section, struc
         if (other == SECTION_TOP)
             note(scan, name.line, "%s belongs before the sections, not into one", quote);
         else
-            note(scan, name.line, "%s belongs into a section, such as %s \"TITLE\" { ... }", quote, option_tables[other].name);
+            note(scan, name.line, "%s belongs into a section, such as %s \"TITLE\" { ... }", quote,
+                 option_tables[other].name);
         return;
     }
-    note(scan, name.line, "unknown option %s; the nearest known one is \"%s\" (%s)", quote, nearest->name, nearest->help);
+    note(scan, name.line, "unknown option %s; the nearest known one is \"%s\" (%s)", quote, nearest->name,
+         nearest->help);
 }
 
-/* Whether others than the user learn a secret from this file: it stands there itself, not as "${VARIABLE}". */
+/* Whether others than the user learn a secret from this file: it stands there itself, not as "${VARIABLE}".
+ */
 static bool spelled_out(const struct scan *scan, struct token value)
 {
     const char *text = scan->text + value.start;
     size_t len = value.end - value.start;
 
-    return len < 4 || text[0] != '$' || text[1] != '{' || text[len - 1] != '}' || memchr(text, '}', len - 1) != NULL ||
-           memmem(text, len, ":-", 2) != NULL || scan->text[value.start - 1] == '\'';
+    return len < 4 || text[0] != '$' || text[1] != '{' || text[len - 1] != '}' ||
+           memchr(text, '}', len - 1) != NULL || memmem(text, len, ":-", 2) != NULL ||
+           scan->text[value.start - 1] == '\'';
 }
 
 static bool list(struct scan *scan, struct token name)
@@ -295,9 +313,10 @@ static bool list(struct scan *scan, struct token name)
     } while (token.kind == COMMA);
     if (token.kind == CLOSE)
         return true;
-    return token.kind != BROKEN &&
-           stop(scan, token.line, "the list of %.*s is wrong: {\"A\", \"B\"}, its values in quotes with commas between, is right",
-                (int)(name.end - name.start), scan->text + name.start);
+    return token.kind != BROKEN && stop(scan, token.line,
+                                        "the list of %.*s is wrong: {\"A\", \"B\"}, its values in quotes "
+                                        "with commas between, is right",
+                                        (int)(name.end - name.start), scan->text + name.start);
 }
 
 static bool known_value(struct scan *scan, const struct option_row *row, struct token name, bool append)
@@ -321,7 +340,9 @@ static bool known_value(struct scan *scan, const struct option_row *row, struct 
     }
     /* password_command is a secret to logs, yet no password. */
     if (row->secret && row->check != NULL && scan->loading->source->exposed && spelled_out(scan, value))
-        note(scan, name.line, "a %s stands in a file that others can read; chmod 600 is needed, or password_command", row->name);
+        note(scan, name.line,
+             "a %s stands in a file that others can read; chmod 600 is needed, or password_command",
+             row->name);
     return ok;
 }
 
@@ -350,8 +371,11 @@ static bool section(struct scan *scan, enum option_section outer, struct token n
     enum option_section kind = option_section_find(text, len);
     char quote[QUOTED_MAX];
 
-    if (outer == SECTION_TOP && kind != SECTION_COUNT && titled)
+    if (outer == SECTION_TOP && kind != SECTION_COUNT && titled) {
+        add_line(scan, &scan->loading->source->section_lines, &scan->loading->source->section_count,
+                 name.line);
         return items(scan, kind, name.line);
+    }
     (void)quoted(quote, text, len);
     if (outer != SECTION_TOP)
         note(scan, name.line, "a section %s stands within a section; is a } missing before it?", quote);
@@ -404,7 +428,9 @@ static bool item(struct scan *scan, enum option_section outer, struct token name
         return option(scan, outer, name, token.kind == APPEND);
     if (!titled && token.kind == LEFT)
         return call(scan, outer, name);
-    return stop(scan, name.line, "NAME = VALUE or a section, NAME \"TITLE\" { ... }, is expected; a value with spaces needs quotes");
+    return stop(
+        scan, name.line,
+        "NAME = VALUE or a section, NAME \"TITLE\" { ... }, is expected; a value with spaces needs quotes");
 }
 
 /* One item, or what stands where one should. False at the section's end, and at a syntax error. */
@@ -422,13 +448,15 @@ static bool next_item(struct scan *scan, enum option_section section, int line, 
         *ok = section != SECTION_TOP || stop(scan, token.line, "this } closes no section");
         return false;
     case END:
-        *ok = section == SECTION_TOP || stop(scan, line, "the section that begins here is not closed: a } is missing");
+        *ok = section == SECTION_TOP ||
+              stop(scan, line, "the section that begins here is not closed: a } is missing");
         return false;
     case BROKEN:
         *ok = false;
         return false;
     default:
-        *ok = stop(scan, token.line, "NAME = VALUE is expected; a value with special characters needs quotes");
+        *ok = stop(scan, token.line,
+                   "NAME = VALUE is expected; a value with special characters needs quotes");
         return false;
     }
 }
@@ -444,6 +472,7 @@ static bool items(struct scan *scan, enum option_section section, int line)
     if (!ok && !scan->cut) {
         scan->text[start] = '\0';
         scan->cut = true;
+        scan->loading->source->unclosed = section != SECTION_TOP;
     }
     return ok;
 }

@@ -61,8 +61,10 @@ static int read_secret(int fd, struct buf *out)
     return n < 0 ? -1 : 0;
 }
 
-/* own: the user keeps it, so nobody else may read it; a credential's directory is the service manager's care. */
-static int secret_from_file(const char *path, const char *what, bool own, struct buf *out, struct fault *fault)
+/* own: the user keeps it, so nobody else may read it; a credential's directory is the service manager's care.
+ */
+static int secret_from_file(const char *path, const char *what, bool own, struct buf *out,
+                            struct fault *fault)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     char quote[256];
@@ -93,7 +95,9 @@ static int secret_from_credential(const char *name, struct buf *out, struct faul
     int result;
 
     if (directory == NULL || *directory == '\0')
-        return refuse(fault, "credential needs $CREDENTIALS_DIRECTORY, which is not set; systemd sets it for LoadCredential=");
+        return refuse(
+            fault,
+            "credential needs $CREDENTIALS_DIRECTORY, which is not set; systemd sets it for LoadCredential=");
     if (asprintf(&path, "%s/%s", directory, name) < 0)
         return fault_set(fault, FAULT_OF_MAILBOX, FAULT_INTERNAL, "secret", "memory is short");
     result = secret_from_file(path, "credential", false, out, fault);
@@ -134,7 +138,8 @@ static int secret_from_command(const char *command, const char *what, pthread_mu
 static int get(const struct config_secret *secret, unsigned timeout, struct buf *out, struct fault *fault)
 {
     if (secret->password_command != NULL)
-        return secret_from_command(secret->password_command, "password_command", secret->gate, timeout, out, fault);
+        return secret_from_command(secret->password_command, "password_command", secret->gate, timeout, out,
+                                   fault);
     if (secret->password_file != NULL)
         return secret_from_file(secret->password_file, "password_file", true, out, fault);
     if (secret->credential != NULL)
@@ -175,7 +180,8 @@ int secret_token(const struct config_account *account, unsigned timeout, struct 
     buf_wipe(out);
     if (account->token_command == NULL)
         return refuse(fault, "no token_command is written in the fetchrc");
-    result = secret_from_command(account->token_command, "token_command", account->peer.secret.gate, timeout, out, fault);
+    result = secret_from_command(account->token_command, "token_command", account->peer.secret.gate, timeout,
+                                 out, fault);
     if (result < 0)
         buf_wipe(out);
     return result;

@@ -1,4 +1,5 @@
-/* Values into struct config, each as it is read: its section is begun with the first of them, with the defaults filled in. */
+/* Values into struct config, each as it is read: its section is begun with the first of them, with the
+ * defaults filled in. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -116,8 +117,9 @@ static int set_title(struct loading *loading, void *target, const struct written
     return 0;
 }
 
-static int begin_section(struct loading *loading, enum option_section section, const char *title, int line)
+static int begin_section(struct loading *loading, enum option_section section, const char *title)
 {
+    struct source *source = loading->source;
     struct written *written;
     void *target;
 
@@ -125,16 +127,19 @@ static int begin_section(struct loading *loading, enum option_section section, c
         return -1;
     loading->section = section;
     target = section_target(loading, &written);
-    written->file = loading->source == NULL ? 0 : loading->source->file; /* none: the default destination */
-    written->line = line;
+    if (source != NULL) { /* else it is the default destination */
+        written->file = source->file;
+        if (source->sections_begun < source->section_count)
+            written->line = source->section_lines[source->sections_begun++];
+    }
     if (set_title(loading, target, written, title) < 0)
         return -1;
     return take_defaults(loading);
 }
 
-int take_section(struct loading *loading, enum option_section section, const char *title, int line)
+int take_section(struct loading *loading, enum option_section section, const char *title)
 {
-    if (loading->section == section || begin_section(loading, section, title, line) == 0)
+    if (loading->section == section || begin_section(loading, section, title) == 0)
         return 0;
     loading->out_of_memory = true;
     return -1;
@@ -142,14 +147,17 @@ int take_section(struct loading *loading, enum option_section section, const cha
 
 void take_section_end(struct loading *loading)
 {
+    const struct source *source = loading->source;
     struct written *written;
     void *target = section_target(loading, &written);
+    /* libconfuse takes the end of a file for the end of a section. */
+    bool whole = source == NULL || !source->unclosed || source->sections_begun < source->section_count;
 
-    if (loading->section == SECTION_DESTINATION)
+    if (whole && loading->section == SECTION_DESTINATION)
         check_destination(loading, target, written);
-    else if (loading->section == SECTION_ACCOUNT)
+    else if (whole && loading->section == SECTION_ACCOUNT)
         check_account(loading, target, written);
-    else
+    else if (whole)
         check_oauth(loading, target, written);
     loading->section = SECTION_TOP;
 }
@@ -171,7 +179,8 @@ char *take_path(const struct loading *loading, const char *path)
     return len < 0 ? NULL : resolved;
 }
 
-static void note_value(struct loading *loading, const struct option_row *row, int line, const char *value, const char *must)
+static void note_value(struct loading *loading, const struct option_row *row, int line, const char *value,
+                       const char *must)
 {
     char quote[QUOTED_MAX];
 
@@ -195,7 +204,8 @@ static void check_file(struct loading *loading, const struct option_row *row, in
         (void)close(fd);
 }
 
-static int store_link(const struct option_row *row, struct written *written, const char *value, char *must, size_t size)
+static int store_link(const struct option_row *row, struct written *written, const char *value, char *must,
+                      size_t size)
 {
     char **link = strcmp(row->name, "oauth") == 0 ? &written->oauth : &written->destination;
     const char *wrong = row->check(value);
@@ -257,7 +267,8 @@ int take_value(struct loading *loading, size_t row_index, const char *value, int
     (void)section_target(loading, &written);
     if (assigned && written->at[row_index] != 0) {
         mistake_note(loading, loading->source->file, line, "%s is written twice; %s", row->name,
-                     row->type == OPTION_LIST || row->type == OPTION_MAP ? "write += for more" : "once is enough");
+                     row->type == OPTION_LIST || row->type == OPTION_MAP ? "write += for more"
+                                                                         : "once is enough");
         return 0;
     }
     written->at[row_index] = line;

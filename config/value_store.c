@@ -130,7 +130,8 @@ static int store_number(const struct option_row *row, void *place, const char *t
         ok = value_number(text, &value);
     if (!ok || value < row->min || value > row->max) {
         if (row->type == OPTION_TIME)
-            (void)snprintf(must, size, "a time from %" PRIu64 " to %" PRIu64 " seconds, such as 60, 90s, 10m, 24h or 30d",
+            (void)snprintf(must, size,
+                           "a time from %" PRIu64 " to %" PRIu64 " seconds, such as 60, 90s, 10m, 24h or 30d",
                            row->min, row->max);
         else if (row->type == OPTION_SIZE)
             (void)snprintf(must, size, "a size in octets, such as 500k, 25M or 1G");
@@ -159,7 +160,8 @@ static int store_word(const struct option_row *row, void *place, const char *tex
     }
     used = (size_t)snprintf(must, size, "one of");
     for (word = row->words; word->name != NULL && used < size; word++)
-        used += (size_t)snprintf(must + used, size - used, "%s%s", word == row->words ? " " : ", ", word->name);
+        used += (size_t)snprintf(must + used, size - used, "%s%s", word == row->words ? " " : ", ",
+                                 word->name);
     return -1;
 }
 

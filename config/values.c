@@ -182,12 +182,21 @@ static bool url_behind(const char *value, const char *scheme)
 
 const char *value_https(const char *value)
 {
-    return url_behind(value, "https://") ? NULL : "an https:// address";
+    /* Clear text stays on this host; whether such a name is really one of its own is looked at when it is used. */
+    static const char *const schemes[] = {"https://", "http://127.", "http://localhost", "http://[::1]"};
+    size_t i;
+
+    for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (url_behind(value, schemes[i]))
+            return NULL;
+    }
+    return "an https:// address";
 }
 
 const char *value_proxy(const char *value)
 {
-    static const char *const schemes[] = {"socks5h://", "socks5://", "socks4a://", "socks4://", "http://", "https://"};
+    static const char *const schemes[] = {"socks5h://", "socks5://", "socks4a://",
+                                          "socks4://",  "http://",   "https://"};
     size_t i;
 
     for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
@@ -199,7 +208,8 @@ const char *value_proxy(const char *value)
 
 const char *value_credential(const char *value)
 {
-    if (value_text(value) != NULL || strchr(value, '/') != NULL || strcmp(value, ".") == 0 || strcmp(value, "..") == 0)
+    if (value_text(value) != NULL || strchr(value, '/') != NULL || strcmp(value, ".") == 0 ||
+        strcmp(value, "..") == 0)
         return "a file name without a directory; it is looked for in $CREDENTIALS_DIRECTORY";
     return NULL;
 }
