@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "config/secret.h"
+#include "poll/connect.h"
 #include "poll/delivery_private.h"
 #include "poll/verdict.h"
 #include "report/log.h"
@@ -54,44 +54,20 @@ static int fetch_secret(struct delivery *delivery, struct fault *fault)
     int result = 0;
 
     (void)pthread_mutex_lock(&delivery->secret_mutex);
-    if (delivery->secret.len == 0 && secret_is_set(&delivery->destination->peer.secret))
-        result = secret_get(&delivery->destination->peer.secret, delivery->config->timeout, &delivery->secret, fault);
+    if (delivery->secret.len == 0)
+        result = connect_destination_secret(delivery->config, delivery->destination, &delivery->secret, fault);
     (void)pthread_mutex_unlock(&delivery->secret_mutex);
-    if (result < 0)
-        fault->scope = FAULT_OF_DESTINATION;
     return result;
 }
 
 static int open_smtp(struct session *session, struct fault *fault)
 {
     struct delivery *delivery = session->delivery;
-    const struct config_destination *to = delivery->destination;
-    struct smtp_params params = {
-        .wire = {.tag = to->peer.title,
-                 .scope = FAULT_OF_DESTINATION,
-                 .service = to->protocol == CONFIG_LMTP ? WIRE_LMTP : WIRE_SMTP,
-                 .host = to->peer.host,
-                 .port = to->peer.port,
-                 .socket = to->socket,
-                 .tls = to->peer.tls,
-                 .tls_ca_file = to->peer.tls_ca_file,
-                 .tls_fingerprint = to->peer.tls_fingerprint,
-                 .tls_cert_file = to->peer.tls_cert_file,
-                 .tls_key_file = to->peer.tls_key_file,
-                 .proxy = to->peer.proxy,
-                 .helo = to->helo,
-                 .timeout = delivery->config->timeout},
-        .auth = to->peer.auth,
-        .username = to->peer.username,
-        .final_timeout = delivery->config->final_timeout,
-        .chunking = to->chunking,
-        .no_notify = to->no_notify,
-    };
+    const struct connect_params params = {.config = delivery->config};
 
     if (fetch_secret(delivery, fault) < 0)
         return -1;
-    params.password = delivery->secret.data;
-    return smtp_open(&session->smtp, &params, fault);
+    return connect_destination(&session->smtp, &params, delivery->destination, delivery->secret.data, fault);
 }
 
 /* Connect for this job. -1: it has been handed back or put back, and the thread shall end. */

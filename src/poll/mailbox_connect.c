@@ -5,11 +5,9 @@
 
 #include <openssl/evp.h>
 
-#include "config/secret.h"
+#include "poll/connect.h"
 #include "poll/mailbox_private.h"
-#include "protocol/oauth.h"
 #include "report/log.h"
-
 
 /* A file's identity and time of change, as text. */
 static void describe(const char *path, char *dst, size_t size)
@@ -85,114 +83,13 @@ bool mailbox_left_alone(struct mailbox *mailbox)
     return false;
 }
 
-static int fetch_token(struct mailbox *mailbox, const char *refuse, struct buf *token, struct fault *fault)
-{
-    const struct config_account *account = mailbox->account;
-    const struct config_oauth *oauth = account->oauth;
-    struct buf refresh;
-    struct oauth_params params;
-    int result;
-
-    if (account->token_command != NULL)
-        return secret_token(account, mailbox->params->config->timeout, token, fault);
-    params = (struct oauth_params){.account = account->peer.title,
-                                   .identity = account->identity,
-                                   .username = account->peer.username,
-                                   .state_dir = mailbox->params->state_dir,
-                                   .token_endpoint = oauth->token_endpoint,
-                                   .device_endpoint = oauth->device_endpoint,
-                                   .authorization_endpoint = oauth->authorization_endpoint,
-                                   .client_id = oauth->client_id,
-                                   .client_secret = oauth->client_secret,
-                                   .scope = oauth->scope,
-                                   .tls_ca_file = oauth->tls_ca_file,
-                                   .timeout = mailbox->params->config->timeout};
-    buf_init(&refresh, SECRET_MAX);
-    if (secret_is_set(&account->peer.secret)) {
-        if (secret_get(&account->peer.secret, mailbox->params->config->timeout, &refresh, fault) < 0) {
-            buf_free(&refresh);
-            return -1;
-        }
-        params.refresh_token = refresh.data;
-    }
-    result = oauth_token(&params, refuse, token, fault);
-    buf_free(&refresh);
-    return result;
-}
-
-static bool wants_token(const struct config_account *account)
-{
-    return account->oauth != NULL || account->token_command != NULL;
-}
-
-static int fetch_secret(struct mailbox *mailbox, struct buf *secret, struct fault *fault)
-{
-    if (wants_token(mailbox->account))
-        return fetch_token(mailbox, NULL, secret, fault);
-    if (!secret_is_set(&mailbox->account->peer.secret))
-        return 0; /* EXTERNAL needs none */
-    return secret_get(&mailbox->account->peer.secret, mailbox->params->config->timeout, secret, fault);
-}
-
-static int open_session(struct mailbox *mailbox, const char *secret, struct pop3_login *login, struct fault *fault)
-{
-    static const enum pop3_pipelining pipelining[] = {[CONFIG_PIPELINING_AUTO] = POP3_PIPELINING_AUTO,
-                                                      [CONFIG_PIPELINING_ON] = POP3_PIPELINING_ON,
-                                                      [CONFIG_PIPELINING_OFF] = POP3_PIPELINING_OFF};
-    const struct config_peer *peer = &mailbox->account->peer;
-    bool bearer = wants_token(mailbox->account) || peer->auth == AUTH_OAUTHBEARER || peer->auth == AUTH_XOAUTH2;
-    struct pop3_params params = {.wire = {.tag = peer->title,
-                                          .scope = FAULT_OF_MAILBOX,
-                                          .service = WIRE_POP3,
-                                          .host = peer->host,
-                                          .port = peer->port,
-                                          .tls = peer->tls,
-                                          .tls_ca_file = peer->tls_ca_file,
-                                          .tls_fingerprint = peer->tls_fingerprint,
-                                          .tls_cert_file = peer->tls_cert_file,
-                                          .tls_key_file = peer->tls_key_file,
-                                          .proxy = peer->proxy,
-                                          .timeout = mailbox->params->config->timeout},
-                                 .auth = peer->auth,
-                                 .username = peer->username,
-                                 .password = bearer ? NULL : secret,
-                                 .bearer = bearer ? secret : NULL,
-                                 .pipelining = pipelining[mailbox->account->pipelining],
-                                 .login = login};
-
-    *login = (struct pop3_login){0};
-    return pop3_open(&mailbox->pop3, &params, fault);
-}
-
-/* A token that the server refuses may have been withdrawn before its time: one fresh one is tried. */
-static int try_fresh_token(struct mailbox *mailbox, struct buf *secret, struct pop3_login *login, struct fault *fault)
-{
-    struct buf token;
-    int result;
-
-    buf_init(&token, SECRET_MAX);
-    result = fetch_token(mailbox, secret->data, &token, fault);
-    if (result == 0)
-        result = open_session(mailbox, token.data, login, fault);
-    buf_free(&token);
-    return result;
-}
-
 int mailbox_connect(struct mailbox *mailbox)
 {
-    struct pop3_login login = {0};
+    const struct connect_params params = {.config = mailbox->params->config, .state_dir = mailbox->params->state_dir};
+    struct pop3_login login;
     struct fault fault;
-    struct buf secret;
-    int result;
+    int result = connect_mailbox(&mailbox->pop3, &params, mailbox->account, &login, &fault);
 
-    buf_init(&secret, SECRET_MAX);
-    result = fetch_secret(mailbox, &secret, &fault);
-    if (result == 0) {
-        result = open_session(mailbox, secret.data, &login, &fault);
-        if (result < 0 && login.refused && fault.class == FAULT_LOGIN && wants_token(mailbox->account))
-            result = try_fresh_token(mailbox, &secret, &login, &fault);
-    }
-    buf_free(&secret);
     mailbox->result.login_delay = login.login_delay;
     if (result == 0)
         return 0;
