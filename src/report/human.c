@@ -18,7 +18,8 @@ char *human_octets(char dst[HUMAN_SIZE], uint64_t octets)
         unit++;
     }
     if (tenths < 100)
-        (void)snprintf(dst, HUMAN_SIZE, "%u.%u %s", (unsigned)tenths / 10, (unsigned)tenths % 10, units[unit]);
+        (void)snprintf(dst, HUMAN_SIZE, "%u.%u %s", (unsigned)tenths / 10, (unsigned)tenths % 10,
+                       units[unit]);
     else
         (void)snprintf(dst, HUMAN_SIZE, "%u %s", ((unsigned)tenths + 5) / 10, units[unit]);
     return dst;
@@ -34,6 +35,7 @@ char *human_duration(char dst[HUMAN_SIZE], int64_t milliseconds)
     else if (seconds < 3600)
         (void)snprintf(dst, HUMAN_SIZE, "%lld:%02lld min", seconds / 60, seconds % 60);
     else
-        (void)snprintf(dst, HUMAN_SIZE, "%lld:%02lld:%02lld h", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        (void)snprintf(dst, HUMAN_SIZE, "%lld:%02lld:%02lld h", seconds / 3600, seconds / 60 % 60,
+                       seconds % 60);
     return dst;
 }

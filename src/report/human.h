@@ -1,4 +1,5 @@
-/* Numbers as people read them. Independent of the locale. Threads: any. Errors: none; what does not fit is cut. */
+/* Numbers as people read them. Independent of the locale. Threads: any. Errors: none; what does not fit is
+ * cut. */
 #ifndef POPFERRY_REPORT_HUMAN_H
 #define POPFERRY_REPORT_HUMAN_H
 

@@ -11,10 +11,8 @@ static const struct {
     const char *name;
     int priority;
 } levels[] = {
-    [LOG_LEVEL_ERROR] = {"error", 3},
-    [LOG_LEVEL_WARNING] = {"warning", 4},
-    [LOG_LEVEL_NOTICE] = {"notice", 5},
-    [LOG_LEVEL_INFO] = {"info", 6},
+    [LOG_LEVEL_ERROR] = {"error", 3},   [LOG_LEVEL_WARNING] = {"warning", 4},
+    [LOG_LEVEL_NOTICE] = {"notice", 5}, [LOG_LEVEL_INFO] = {"info", 6},
     [LOG_LEVEL_DEBUG] = {"debug", 7},
 };
 

@@ -1,4 +1,5 @@
-/* The form of one log line: text, JSON or journal. Pure but for memory; the writing is log.c's. Threads: any. */
+/* The form of one log line: text, JSON or journal. Pure but for memory; the writing is log.c's. Threads:
+ * any. */
 #ifndef POPFERRY_REPORT_LOG_FORM_H
 #define POPFERRY_REPORT_LOG_FORM_H
 
@@ -19,8 +20,8 @@ struct log_record {
     const struct log_event *event; /* never NULL */
 };
 
-/* Append `len` octets as valid UTF-8 without control characters: C0, DEL, C1 and what is no UTF-8 (RFC 3629) become '?', so that no
- * peer moves the cursor of a terminal. Returns -1 when `out` is full. */
+/* Append `len` octets as valid UTF-8 without control characters: C0, DEL, C1 and what is no UTF-8 (RFC 3629)
+ * become '?', so that no peer moves the cursor of a terminal. Returns -1 when `out` is full. */
 int log_clean(struct buf *out, const char *text, size_t len);
 
 /* Append the line with its '\n'. Returns 0, or -1 when memory is short. */

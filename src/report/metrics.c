@@ -16,13 +16,15 @@ static const struct {
     const char *name, *help;
     size_t at; /* a uint64_t in struct outcome */
 } gauges[] = {
-    {"popferry_last_run_messages", "Messages delivered in the last run.", offsetof(struct outcome, delivered)},
+    {"popferry_last_run_messages", "Messages delivered in the last run.",
+     offsetof(struct outcome, delivered)},
     {"popferry_last_run_octets", "Octets delivered in the last run.", offsetof(struct outcome, octets)},
     {"popferry_last_run_deleted", "Messages deleted on the POP3 server in the last run.",
      offsetof(struct outcome, deleted)},
     {"popferry_last_run_waiting", "Messages left on the POP3 server to be tried again.",
      offsetof(struct outcome, waiting_messages)},
-    {"popferry_last_run_refused", "Messages refused for good by the SMTP server.", offsetof(struct outcome, refused)},
+    {"popferry_last_run_refused", "Messages refused for good by the SMTP server.",
+     offsetof(struct outcome, refused)},
     {"popferry_last_run_quarantined", "Messages put into the quarantine in the last run.",
      offsetof(struct outcome, quarantined)},
     {"popferry_last_run_oversize", "Messages left on the POP3 server for their size.",
@@ -162,5 +164,6 @@ int outcome_metrics(const struct outcome *outcomes, size_t count, const char *pa
     error = errno;
     if (fd >= 0)
         (void)unlink(made);
-    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "metrics", "cannot write %s: %s", path, strerror(error));
+    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "metrics", "cannot write %s: %s", path,
+                     strerror(error));
 }

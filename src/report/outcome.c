@@ -79,7 +79,8 @@ static void put_rest(struct buf *text, const struct totals *totals)
     }
 }
 
-int outcome_summary_text(const struct outcome *outcomes, size_t count, int64_t duration_ms, char *dst, size_t size)
+int outcome_summary_text(const struct outcome *outcomes, size_t count, int64_t duration_ms, char *dst,
+                         size_t size)
 {
     const struct totals totals = add_up(outcomes, count);
     char octets[HUMAN_SIZE], duration[HUMAN_SIZE];

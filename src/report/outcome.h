@@ -1,6 +1,7 @@
 /* The outcome of a run: one record an account, from which come the summary and the exit status.
  *
- * Threads: an outcome belongs to its mailbox's thread until the poll has ended. Ownership: outcome_free(). Errors: none. */
+ * Threads: an outcome belongs to its mailbox's thread until the poll has ended. Ownership: plain values; the
+ * strings are the caller's. Errors: none. */
 #ifndef POPFERRY_REPORT_OUTCOME_H
 #define POPFERRY_REPORT_OUTCOME_H
 
@@ -26,7 +27,8 @@ struct outcome {
     struct fault first;       /* the gravest fault, for `status` */
 };
 
-/* Note a fault of the account, which was or will be told once. counted false: it does not count in the exit status (report_after). */
+/* Note a fault of the account, which was or will be told once. counted false: it does not count in the exit
+ * status (report_after). */
 void outcome_fault(struct outcome *outcome, const struct fault *fault, bool counted);
 
 /* The exit status over all accounts, the gravest first. */
@@ -36,11 +38,14 @@ int outcome_exit_status(const struct outcome *outcomes, size_t count);
 void outcome_summary(const struct outcome *outcomes, size_t count, int64_t duration_ms);
 
 /* Its sentence. -1 when it does not fit. */
-int outcome_summary_text(const struct outcome *outcomes, size_t count, int64_t duration_ms, char *dst, size_t size);
+int outcome_summary_text(const struct outcome *outcomes, size_t count, int64_t duration_ms, char *dst,
+                         size_t size);
 
-/* Prometheus textfile (mode 0644) for the accounts given, written to a temporary name beside `path` and renamed over it: gauges
- * popferry_last_run_{messages,octets,deleted,waiting,refused,quarantined,oversize}{account}, popferry_last_run_faults{account,kind},
- * popferry_last_success_timestamp_seconds{account}, popferry_last_run_timestamp_seconds, popferry_stage_seconds{account,stage},
+/* Prometheus textfile (mode 0644) for the accounts given, written to a temporary name beside `path` and
+ * renamed over it: gauges
+ * popferry_last_run_{messages,octets,deleted,waiting,refused,quarantined,oversize}{account},
+ * popferry_last_run_faults{account,kind}, popferry_last_success_timestamp_seconds{account},
+ * popferry_last_run_timestamp_seconds, popferry_stage_seconds{account,stage},
  * popferry_last_run_duration_seconds{account}. Fault: FAULT_OF_RUN, FAULT_STATE. */
 int outcome_metrics(const struct outcome *outcomes, size_t count, const char *path, struct fault *fault);
 

@@ -101,7 +101,8 @@ static bool shown(const struct progress *progress, const struct slot *slot, size
     return progress->count <= most || !slot->ended;
 }
 
-static void draw_slot(struct progress *progress, struct buf *screen, struct slot *slot, size_t columns, size_t names)
+static void draw_slot(struct progress *progress, struct buf *screen, struct slot *slot, size_t columns,
+                      size_t names)
 {
     char line[PROGRESS_LINE_MAX];
 
@@ -124,7 +125,8 @@ static void draw(void *context)
     columns--; /* the last column would wrap */
     most = lines > LINES_MAX + 2 ? LINES_MAX : lines > 3 ? lines - 3 : 1;
     for (i = 0; i < progress->count; i++)
-        if (shown(progress, &progress->slots[i], most) && progress_columns(progress->slots[i].account) > names)
+        if (shown(progress, &progress->slots[i], most) &&
+            progress_columns(progress->slots[i].account) > names)
             names = progress_columns(progress->slots[i].account);
     if (names > columns / 4)
         names = columns / 4;

@@ -71,7 +71,8 @@ static void put_eta(struct buf *line, size_t *room, const struct progress_state 
     if (left < 3600)
         (void)snprintf(field, sizeof(field), "ETA %02llu:%02llu", left / 60, left % 60);
     else
-        (void)snprintf(field, sizeof(field), "ETA %llu:%02llu:%02llu", left / 3600, left / 60 % 60, left % 60);
+        (void)snprintf(field, sizeof(field), "ETA %llu:%02llu:%02llu", left / 3600, left / 60 % 60,
+                       left % 60);
     put_field(line, room, field);
 }
 
@@ -95,8 +96,8 @@ static void put_counts(struct buf *line, size_t *room, const struct progress_sta
     put_eta(line, room, state, rate);
 }
 
-void progress_line(char dst[PROGRESS_LINE_MAX], const struct progress_state *state, size_t columns, size_t name_columns,
-                   bool utf8)
+void progress_line(char dst[PROGRESS_LINE_MAX], const struct progress_state *state, size_t columns,
+                   size_t name_columns, bool utf8)
 {
     struct buf line;
     size_t room;

@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define BUSY_TIMEOUT_MS 60000
-/* Pages between checkpoints. A small log is soon written in place instead of grown, which spares the file system a
- * journal commit with each of ours. */
+#define BUSY_TRIES 60000 /* of about a millisecond: a minute */
+/* Pages between checkpoints. A small log is soon written in place instead of grown, which spares the file
+ * system a journal commit with each of ours. */
 #define CHECKPOINT_PAGES 256
 #define LOG_LIMIT "1048576"
 #define SMALL_FILE (512 * 1024) /* octets; up to here a whole check costs no time that anybody notices */
@@ -36,16 +37,17 @@ int history_error(struct history *history, const char *doing, struct fault *faul
     default:
         error = 0; /* a stale one */
     }
-    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "history", "cannot %s %s: %s%s%s%s", doing, history->path, why,
-                     error != 0 ? " (" : "", error != 0 ? strerror(error) : "", error != 0 ? ")" : "");
+    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "history", "cannot %s %s: %s%s%s%s", doing,
+                     history->path, why, error != 0 ? " (" : "", error != 0 ? strerror(error) : "",
+                     error != 0 ? ")" : "");
 }
 
 sqlite3_stmt *history_statement(struct history *history, enum history_sql which, struct fault *fault)
 {
     sqlite3_stmt **statement = &history->statements[which];
 
-    if (*statement == NULL && sqlite3_prepare_v3(history->db, history_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
-                                                 statement, NULL) != SQLITE_OK) {
+    if (*statement == NULL && sqlite3_prepare_v3(history->db, history_sql[which], -1,
+                                                 SQLITE_PREPARE_PERSISTENT, statement, NULL) != SQLITE_OK) {
         (void)history_error(history, "read", fault);
         return NULL;
     }
@@ -72,8 +74,8 @@ void history_bind_text(sqlite3_stmt *statement, int at, const char *text, size_t
 }
 
 static int transaction(struct history *history,
-                       int (*work)(struct history *history, void *context, struct fault *fault), void *context,
-                       struct fault *fault)
+                       int (*work)(struct history *history, void *context, struct fault *fault),
+                       void *context, struct fault *fault)
 {
     struct fault ignored;
     int code;
@@ -90,7 +92,8 @@ static int transaction(struct history *history,
     return -1;
 }
 
-/* SQLite says FULL where a write found no room, but IOERR where the index of the log (-shm) could not grow. */
+/* SQLite says FULL where a write found no room, but IOERR where the index of the log (-shm) could not
+ * grow. */
 static bool lacks_room(int code)
 {
     return (code & 0xFF) == SQLITE_FULL || (code & 0xFF) == SQLITE_IOERR;
@@ -109,8 +112,8 @@ int history_commit(struct history *history,
 }
 
 int history_commit_at_last(struct history *history,
-                           int (*work)(struct history *history, void *context, struct fault *fault), void *context,
-                           struct fault *fault)
+                           int (*work)(struct history *history, void *context, struct fault *fault),
+                           void *context, struct fault *fault)
 {
     int result;
 
@@ -158,7 +161,8 @@ static int quick_check(struct history *history, struct fault *fault)
         rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0) {
         size_t len = (size_t)snprintf(damage, sizeof(damage), "is damaged (");
-        (void)fault_quote(damage + len, sizeof(damage) - len - 1, (const char *)sqlite3_column_text(statement, 0),
+        (void)fault_quote(damage + len, sizeof(damage) - len - 1,
+                          (const char *)sqlite3_column_text(statement, 0),
                           (size_t)sqlite3_column_bytes(statement, 0));
         (void)strcat(damage, ")");
     } else if (rc != SQLITE_ROW) {
@@ -185,6 +189,17 @@ static int examine(struct history *history, struct fault *fault)
     return quick_check(history, fault);
 }
 
+/* Another process commits: that takes it well below a millisecond, but SQLite's own handler sleeps up to a
+ * tenth of a second, and whoever sleeps longest comes last. */
+static int await_other(void *context, int tries)
+{
+    const struct timespec pause = {.tv_nsec = tries < 20 ? 100 * 1000 : 1000 * 1000};
+
+    (void)context;
+    (void)nanosleep(&pause, NULL);
+    return tries < BUSY_TRIES;
+}
+
 static int connect_to(struct history *history, const char *name, int flags)
 {
     (void)sqlite3_close(history->db);
@@ -193,7 +208,7 @@ static int connect_to(struct history *history, const char *name, int flags)
     if (sqlite3_open_v2(name, &history->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return -1;
     (void)sqlite3_extended_result_codes(history->db, 1);
-    (void)sqlite3_busy_timeout(history->db, BUSY_TIMEOUT_MS);
+    (void)sqlite3_busy_handler(history->db, await_other, NULL);
     return 0;
 }
 
@@ -210,15 +225,17 @@ static int open_writing(struct history *history, struct fault *fault)
     (void)sqlite3_file_control(history->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
     if (examine(history, fault) < 0)
         return -1;
-    if (sqlite3_exec(history->db,
-                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = " LOG_LIMIT,
-                     NULL, NULL, NULL) != SQLITE_OK ||
+    if (sqlite3_exec(
+            history->db,
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = " LOG_LIMIT,
+            NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_wal_autocheckpoint(history->db, CHECKPOINT_PAGES) != SQLITE_OK)
         return history_error(history, "open", fault);
     return history_reserve_keep(history->reserve, fault);
 }
 
-/* "file:...?immutable=1": for a directory that we may not write to, and in which nobody left anything in the log. */
+/* "file:...?immutable=1": for a directory that we may not write to, and in which nobody left anything in the
+ * log. */
 static int connect_immutable(struct history *history)
 {
     char *log = NULL, *uri = NULL;

@@ -1,13 +1,15 @@
 /* The history: what was delivered, what must still be deleted, what failed and why. SQLite in the state
- * directory (history.db), WAL, synchronous=FULL: what a function here has returned 0 for survives a power cut.
+ * directory (history.db), WAL, synchronous=FULL: what a function here has returned 0 for survives a power
+ * cut.
  *
- * Ownership: history_open() gives the handle to the caller; rows that are handed out are freed with history_rows_free().
- * Threads: all functions may be called from any thread; one connection, one mutex. history_receipt() groups the
- * commits of sessions that arrive together: whoever comes first commits for all that wait.
+ * Ownership: history_open() gives the handle to the caller; rows that are handed out are freed with
+ * history_rows_free().
+ * Threads: all functions may be called from any thread; one connection, one mutex. history_receipt() groups
+ * the commits of sessions that arrive together: whoever comes first commits for all that wait.
  * Processes: several may use it at once.
- * Errors: FAULT_OF_RUN with FAULT_STATE. A reserve file (history.reserve) is given up when the disk is full, so that the
- * receipts of messages in flight can still be written; without it no run begins. An unreadable, foreign or newer history is a
- * fault, never a silent start from nothing. */
+ * Errors: FAULT_OF_RUN with FAULT_STATE. A reserve file (history.reserve) is given up when the disk is full,
+ * so that the receipts of messages in flight can still be written; without it no run begins. An unreadable,
+ * foreign or newer history is a fault, never a silent start from nothing. */
 #ifndef POPFERRY_STORE_HISTORY_H
 #define POPFERRY_STORE_HISTORY_H
 
@@ -27,12 +29,13 @@ enum history_mode {
 int history_open(struct history **history, const char *dir, enum history_mode mode, struct fault *fault);
 void history_close(struct history *history);
 
-/* Whether the disk was full and the reserve is gone: what was recorded is safe, but nothing more may be delivered. (history_plan()
- * fails then.) A later run has to make the reserve again before it begins. */
+/* Whether the disk was full and the reserve is gone: what was recorded is safe, but nothing more may be
+ * delivered. (history_plan() fails then.) A later run has to make the reserve again before it begins. */
 bool history_exhausted(struct history *history);
 
-/* Move the history (history.db, -wal, -shm) aside, to names with the time in them: the one way out of a history that cannot be used,
- * for `popferry history --reset`. moved_to is told where history.db is now. A fault if there is none, or a run is in progress. */
+/* Move the history (history.db, -wal, -shm) aside, to names with the time in them: the one way out of a
+ * history that cannot be used, for `popferry history --reset`. moved_to is told where history.db is now. A
+ * fault if there is none, or a run is in progress. */
 int history_reset(const char *dir, char *moved_to, size_t size, struct fault *fault);
 
 /* The state of a message; the names are those of the design's crash states. */
@@ -57,7 +60,7 @@ struct history_row {
     int64_t delivered;   /* time of the last receipt, 0: none */
     unsigned refusals;   /* 5xx answers so far */
     int64_t retry_at;    /* not before, 0: at once */
-    unsigned stumbles;   /* runs in which fetching or delivering it ended with a fault: such messages go last */
+    unsigned stumbles;   /* runs in which it met a fault: such messages go last */
     char *reply;         /* the server's last words about it, or NULL */
 };
 
@@ -69,7 +72,8 @@ struct history_rows {
 };
 void history_rows_free(struct history_rows *rows);
 
-/* A mailbox, by identity (`username@host`): its row, made when missing (not in HISTORY_READ mode, id 0 then). */
+/* A mailbox, by identity (`username@host`): its row, made when missing (not in HISTORY_READ mode, id 0
+ * then). */
 struct history_mailbox {
     int64_t id;
     int64_t last_attempt;
@@ -82,13 +86,13 @@ struct history_mailbox {
     int64_t login_retry_at;      /* the account is left alone until then, 0: not */
     int64_t poll_not_before;     /* LOGIN-DELAY, 0: none */
     unsigned char settings[32];  /* digest of the login's settings; when it changes, waiting ends */
-    int64_t newest_receipt;      /* time of the newest receipt, kept when a run is killed: a clock that stands before it is wrong */
+    int64_t newest_receipt;      /* its time: a clock that stands before it is wrong */
 };
 int history_mailbox(struct history *history, const char *identity, struct history_mailbox *mailbox,
                     struct fault *fault);
 
-/* Rows of the mailbox: all that were in its last listing, and those of `uids` (count of them, sorted by strcmp, without duplicates) that were not. Its cost
- * grows with the listing, not with the history. */
+/* Rows of the mailbox: all that were in its last listing, and those of `uids` (count of them, sorted by
+ * strcmp, without duplicates) that were not. Its cost grows with the listing, not with the history. */
 int history_load(struct history *history, int64_t mailbox, const char *const *uids, size_t count,
                  struct history_rows *rows, struct fault *fault);
 
@@ -123,7 +127,7 @@ struct history_receipt {
     const unsigned char *digest;
     uint64_t octets;          /* as listed */
     bool delivered;           /* at least one recipient has it now */
-    bool refused;             /* counts as a refusal: retry_at is set: the next run, then 1 h doubling to 24 h */
+    bool refused;             /* a refusal more: waits for the next run, then 1 h doubling to 24 h */
     bool stumbled;            /* a passing fault that this message met */
     const char *reply;        /* may be NULL */
 };
@@ -142,8 +146,9 @@ int history_resized(struct history *history, int64_t id, uint64_t octets, struct
 int history_reused(struct history *history, int64_t id, uint64_t octets, const char *owed,
                    struct fault *fault);
 
-/* The end of a mailbox's poll. A failed run counts in failed_runs; a login that was refused, in login_refusals, and then waits 15 min
- * doubling to 24 h (login_retry_at); success resets all of them. `after` is told the mailbox's new row (may be NULL). */
+/* The end of a mailbox's poll. A failed run counts in failed_runs; a login that was refused, in
+ * login_refusals, and then waits 15 min doubling to 24 h (login_retry_at); success resets all of them.
+ * `after` is told the mailbox's new row (may be NULL). */
 struct history_result {
     bool success;
     enum fault_class class;   /* of the gravest fault */
@@ -167,17 +172,19 @@ struct history_summary {
     struct history_mailbox mailbox;
     uint64_t run_messages, run_octets;   /* last run */
     uint64_t day_messages, day_octets;   /* last 24 hours */
-    uint64_t week_messages[7], week_octets[7]; /* last seven days of the local calendar, oldest first, the last is today */
+    uint64_t week_messages[7], week_octets[7]; /* days of the local calendar, the last is today */
     uint64_t waiting, refused, owed_deletions; /* as the last run left them */
     uint64_t quarantined;                      /* in the last seven days */
 };
-/* In the order of the identities. take() must not call the history; when it does not return 0, that ends it and is returned. */
+/* In the order of the identities. take() must not call the history; when it does not return 0, that ends it
+ * and is returned. */
 int history_summaries(struct history *history, int64_t now,
                       int (*take)(void *context, const struct history_summary *summary), void *context,
                       struct fault *fault);
 
-/* Rows for a person to read, by identity, then in the order in which they were first listed. NULL filters take all. state: -1 all. since: seen
- * first or delivered since then, 0 all. take() as above; its row is good until it returns. */
+/* Rows for a person to read, by identity, then in the order in which they were first listed. NULL filters
+ * take all. state: -1 all. since: seen first or delivered since then, 0 all. take() as above; its row is good
+ * until it returns. */
 struct history_filter {
     const char *identity;
     const char *search; /* part of the UID or of the reply */
@@ -189,19 +196,20 @@ int history_each(struct history *history, const struct history_filter *filter,
                  int (*take)(void *context, const char *identity, const struct history_row *row),
                  void *context, struct fault *fault);
 
-/* Changes made by hand; each is one commit and tells how many messages it touched through *changed (may be NULL). An identity that is
- * not known touches none, and is no fault.
+/* Changes made by hand; each is one commit and tells how many messages it touched through *changed (may be
+ * NULL). An identity that is not known touches none, and is no fault.
  * move: what is known of `from` becomes `to`'s; where both know a UID, the delivered one stays.
  * forget: uid NULL: all of the mailbox. Forgotten mail that is still listed comes again.
- * seen: the UIDs count as delivered before; those that were listed but not delivered yet are no longer owed. Makes the mailbox. octets NULL,
- * or 0 for a message: not known.
+ * seen: the UIDs count as delivered before; those that were listed but not delivered yet are no longer owed.
+ * Makes the mailbox. octets NULL, or 0 for a message: not known.
  * retry: refused messages and refused logins wait no longer; identity NULL: all mailboxes.
  * prune: all rows that were not listed any more since before that time. */
-int history_move(struct history *history, const char *from, const char *to, uint64_t *changed, struct fault *fault);
+int history_move(struct history *history, const char *from, const char *to, uint64_t *changed,
+                 struct fault *fault);
 int history_forget(struct history *history, const char *identity, const char *uid, uint64_t *changed,
                    struct fault *fault);
-int history_seen(struct history *history, const char *identity, const char *const *uids, const uint64_t *octets,
-                 size_t count, uint64_t *changed, struct fault *fault); /* octets may be NULL */
+int history_seen(struct history *history, const char *identity, const char *const *uids,
+                 const uint64_t *octets, size_t count, uint64_t *changed, struct fault *fault);
 int history_retry(struct history *history, const char *identity, uint64_t *changed, struct fault *fault);
 int history_prune(struct history *history, int64_t absent_before, uint64_t *changed, struct fault *fault);
 

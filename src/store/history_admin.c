@@ -6,8 +6,8 @@
 #include "store/history_private.h"
 
 /* Run a statement with one or two integers (0: not bound); add what it touched to *touched, unless NULL. */
-static int run_ids(struct history *history, enum history_sql which, int64_t first, int64_t second, uint64_t *touched,
-                   struct fault *fault)
+static int run_ids(struct history *history, enum history_sql which, int64_t first, int64_t second,
+                   uint64_t *touched, struct fault *fault)
 {
     sqlite3_stmt *statement = history_statement(history, which, fault);
 
@@ -51,8 +51,8 @@ struct change {
     uint64_t changed;
 };
 
-static int change(struct history *history, int (*work)(struct history *, void *, struct fault *), struct change *what,
-                  uint64_t *changed, struct fault *fault)
+static int change(struct history *history, int (*work)(struct history *, void *, struct fault *),
+                  struct change *what, uint64_t *changed, struct fault *fault)
 {
     int result = history_commit(history, work, what, fault);
 
@@ -72,7 +72,8 @@ static int rename_mailbox(struct history *history, int64_t id, const char *to, s
     return history_step(history, statement, fault);
 }
 
-static int merge_mailboxes(struct history *history, int64_t from, int64_t to, uint64_t *changed, struct fault *fault)
+static int merge_mailboxes(struct history *history, int64_t from, int64_t to, uint64_t *changed,
+                           struct fault *fault)
 {
     if (run_ids(history, SQL_MOVE_YIELD, from, to, NULL, fault) < 0 ||
         run_ids(history, SQL_MOVE_MESSAGES, from, to, changed, fault) < 0 ||
@@ -101,7 +102,8 @@ static int move(struct history *history, void *context, struct fault *fault)
     return rename_mailbox(history, from.id, what->to, fault);
 }
 
-int history_move(struct history *history, const char *from, const char *to, uint64_t *changed, struct fault *fault)
+int history_move(struct history *history, const char *from, const char *to, uint64_t *changed,
+                 struct fault *fault)
 {
     struct change what = {.identity = from, .to = to};
 
@@ -150,8 +152,8 @@ static int compare_marks(const void *a, const void *b)
     return strcmp(((const struct mark *)a)->uid, ((const struct mark *)b)->uid);
 }
 
-static int add_seen(struct history *history, int64_t mailbox, const struct change *what, const struct mark *mark,
-                    struct fault *fault)
+static int add_seen(struct history *history, int64_t mailbox, const struct change *what,
+                    const struct mark *mark, struct fault *fault)
 {
     sqlite3_stmt *statement = history_statement(history, SQL_SEEN_ADD, fault);
 
@@ -220,8 +222,8 @@ static int seen(struct history *history, void *context, struct fault *fault)
     return result;
 }
 
-int history_seen(struct history *history, const char *identity, const char *const *uids, const uint64_t *octets,
-                 size_t count, uint64_t *changed, struct fault *fault)
+int history_seen(struct history *history, const char *identity, const char *const *uids,
+                 const uint64_t *octets, size_t count, uint64_t *changed, struct fault *fault)
 {
     struct change what = {.identity = identity, .uids = uids, .octets = octets, .count = count};
 

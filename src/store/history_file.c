@@ -16,15 +16,17 @@
 
 static int file_fault(struct fault *fault, const char *doing, const char *path, int error)
 {
-    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "history", "cannot %s %s: %s", doing, path, strerror(error));
+    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "history", "cannot %s %s: %s", doing, path,
+                     strerror(error));
 }
 
 int history_unusable(struct fault *fault, const char *path, const char *why)
 {
-    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "history",
-                     "the history %s %s; restore it from a backup, or move it aside with 'popferry history --reset' "
-                     "(mail that was kept on the servers will then come again)",
-                     path, why);
+    return fault_set(
+        fault, FAULT_OF_RUN, FAULT_STATE, "history",
+        "the history %s %s; restore it from a backup, or move it aside with 'popferry history --reset' "
+        "(mail that was kept on the servers will then come again)",
+        path, why);
 }
 
 int history_file_look(const char *path, struct fault *fault)
@@ -106,7 +108,8 @@ static int creation_lock(const char *dir, struct fault *fault)
     int lock = lock_take(dir, CREATION_LOCK, 1, &busy, fault);
 
     if (lock < 0 && busy)
-        (void)fault_set(fault, FAULT_OF_RUN, FAULT_RETRY, "history", "stopped while another run made the history");
+        (void)fault_set(fault, FAULT_OF_RUN, FAULT_RETRY, "history",
+                        "stopped while another run made the history");
     return lock;
 }
 
@@ -126,7 +129,8 @@ static int make_whole(const char *dir, const char *path, struct fault *fault)
 
 int history_file_create(const char *dir, const char *path, struct fault *fault)
 {
-    /* A write-ahead log without its history belongs to one that is no more: SQLite would take it for the new one's. */
+    /* A write-ahead log without its history belongs to one that is no more: SQLite would take it for the new
+     * one's. */
     static const char *const orphans[] = {"-wal", "-shm", "-journal", NULL};
     static const char *const unfinished[] = {".new", ".new-wal", ".new-shm", NULL};
     int lock = creation_lock(dir, fault);

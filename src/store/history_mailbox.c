@@ -149,7 +149,8 @@ static void judge(struct history_mailbox *mailbox, const struct history_result *
         return;
     }
     mailbox->last_fault_time = now;
-    (void)fault_quote(mailbox->last_fault, sizeof(mailbox->last_fault), result->fault != NULL ? result->fault : "",
+    (void)fault_quote(mailbox->last_fault, sizeof(mailbox->last_fault),
+                      result->fault != NULL ? result->fault : "",
                       result->fault != NULL ? strlen(result->fault) : 0);
     (void)snprintf(mailbox->last_fault_class, sizeof(mailbox->last_fault_class), "%s",
                    fault_class_name(result->class));
@@ -194,8 +195,8 @@ static int write_mailbox(struct history *history, const struct history_mailbox *
     return history_step(history, statement, fault);
 }
 
-static int write_hours(struct history *history, int64_t mailbox, const struct history_result *result, int64_t now,
-                       struct fault *fault)
+static int write_hours(struct history *history, int64_t mailbox, const struct history_result *result,
+                       int64_t now, struct fault *fault)
 {
     sqlite3_stmt *statement = history_statement(history, SQL_HOUR_ADD, fault);
 

@@ -10,8 +10,8 @@ struct planning {
 };
 
 /* A statement with one row's id and a time, for each id. */
-static int for_ids(struct history *history, enum history_sql which, const int64_t *ids, size_t count, int64_t now,
-                   struct fault *fault)
+static int for_ids(struct history *history, enum history_sql which, const int64_t *ids, size_t count,
+                   int64_t now, struct fault *fault)
 {
     size_t i;
 

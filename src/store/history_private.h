@@ -1,7 +1,7 @@
 /* What the files of the history share. Not for others.
  *
- * Locks: `lock` guards the connection and its statements; `gate` guards the queue of receipts and is never held while
- * `lock` is. Every function here but the two commits wants `lock` held by its caller. */
+ * Locks: `lock` guards the connection and its statements; `gate` guards the queue of receipts and is never
+ * held while `lock` is. Every function here but the two commits wants `lock` held by its caller. */
 #ifndef POPFERRY_STORE_HISTORY_PRIVATE_H
 #define POPFERRY_STORE_HISTORY_PRIVATE_H
 
@@ -103,19 +103,19 @@ int history_commit(struct history *history,
                    int (*work)(struct history *history, void *context, struct fault *fault), void *context,
                    struct fault *fault);
 
-/* The same for what has happened already and must be noted: on a full disk the reserve is given up and `work` is run once
- * more. Plans have no claim on the reserve: what is not planned is not delivered. */
+/* The same for what has happened already and must be noted: on a full disk the reserve is given up and `work`
+ * is run once more. Plans have no claim on the reserve: what is not planned is not delivered. */
 int history_commit_at_last(struct history *history,
-                           int (*work)(struct history *history, void *context, struct fault *fault), void *context,
-                           struct fault *fault);
+                           int (*work)(struct history *history, void *context, struct fault *fault),
+                           void *context, struct fault *fault);
 
 /* Parameters of statements; NULL text binds NULL. */
 void history_bind_text(sqlite3_stmt *statement, int at, const char *text, size_t most);
 
 /* history_file.c: the files themselves. */
 
-/* Look at history.db without opening it. Returns 1 if it is there, 0 if it is missing, -1 with a fault if it is nothing that could
- * be a history. */
+/* Look at history.db without opening it. Returns 1 if it is there, 0 if it is missing, -1 with a fault if it
+ * is nothing that could be a history. */
 int history_file_look(const char *path, struct fault *fault);
 
 /* Make it, whole or not at all; whoever else makes one at the same time is as welcome. */
@@ -124,7 +124,8 @@ int history_file_create(const char *dir, const char *path, struct fault *fault);
 /* Have the reserve on disk. */
 int history_reserve_keep(const char *path, struct fault *fault);
 
-/* "X; restore it from a backup or move it aside with ...": what to do about a history that cannot be used. Returns -1. */
+/* "X; restore it from a backup or move it aside with ...": what to do about a history that cannot be used.
+ * Returns -1. */
 int history_unusable(struct fault *fault, const char *path, const char *why);
 
 /* history_rows.c: as the public functions, with the lock held. rows start empty. */

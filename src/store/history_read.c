@@ -17,7 +17,8 @@ static int64_t local_day(int64_t when)
     return (int64_t)timegm(&tm) / 86400;
 }
 
-static int add_hours(struct history *history, struct history_summary *summary, int64_t now, struct fault *fault)
+static int add_hours(struct history *history, struct history_summary *summary, int64_t now,
+                     struct fault *fault)
 {
     sqlite3_stmt *statement = history_statement(history, SQL_HOURS, fault);
     int rc;
@@ -95,8 +96,8 @@ int history_summaries(struct history *history, int64_t now,
 }
 
 static int tell_row(sqlite3_stmt *statement,
-                    int (*take)(void *context, const char *identity, const struct history_row *row), void *context,
-                    struct fault *fault)
+                    int (*take)(void *context, const char *identity, const struct history_row *row),
+                    void *context, struct fault *fault)
 {
     struct history_rows rows = {0};
     int result;
@@ -104,14 +105,14 @@ static int tell_row(sqlite3_stmt *statement,
     if (history_rows_take(&rows, statement) < 0)
         result = fault_set(fault, FAULT_OF_RUN, FAULT_INTERNAL, "history", "out of memory");
     else
-        result = take(context, (const char *)sqlite3_column_text(statement, 12), &rows.rows[0]);
+        result = take(context, (const char *)sqlite3_column_text(statement, 13), &rows.rows[0]);
     history_rows_free(&rows);
     return result;
 }
 
 int history_each(struct history *history, const struct history_filter *filter,
-                 int (*take)(void *context, const char *identity, const struct history_row *row), void *context,
-                 struct fault *fault)
+                 int (*take)(void *context, const char *identity, const struct history_row *row),
+                 void *context, struct fault *fault)
 {
     sqlite3_stmt *statement;
     int rc, result = 0;

@@ -87,7 +87,8 @@ static void commit_group(struct history *history, struct history_waiting *group)
         atomic_store(&history->newest, now);
 }
 
-/* Whoever comes while nobody commits, commits for all that wait; the others find theirs done, or one of them commits next. */
+/* Whoever comes while nobody commits, commits for all that wait; the others find theirs done, or one of them
+ * commits next. */
 int history_receipt(struct history *history, const struct history_receipt *receipt, struct fault *fault)
 {
     struct history_waiting mine = {.receipt = receipt}, *group, *next;
@@ -160,7 +161,8 @@ int history_resized(struct history *history, int64_t id, uint64_t octets, struct
     return history_commit_at_last(history, write_note, &note, fault);
 }
 
-int history_reused(struct history *history, int64_t id, uint64_t octets, const char *owed, struct fault *fault)
+int history_reused(struct history *history, int64_t id, uint64_t octets, const char *owed,
+                   struct fault *fault)
 {
     struct note note = {.sql = SQL_REUSED, .id = id, .octets = (int64_t)octets, .text = owed};
 

@@ -85,6 +85,7 @@ int history_rows_take(struct history_rows *rows, sqlite3_stmt *statement)
     row->refusals = (unsigned)sqlite3_column_int(statement, 8);
     row->retry_at = sqlite3_column_int64(statement, 9);
     row->stumbles = (unsigned)sqlite3_column_int(statement, 10);
+    row->absent = sqlite3_column_int64(statement, 12) != 0;
     if (keep_text(rows, statement, 1, &row->uid) || keep_text(rows, statement, 5, &row->owed) ||
         keep_text(rows, statement, 11, &row->reply) || row->uid == NULL)
         return -1;
@@ -98,7 +99,8 @@ static int no_memory(struct fault *fault)
 }
 
 /* All rows that the statement tells. */
-static int take_all(struct history *history, sqlite3_stmt *statement, struct history_rows *rows, struct fault *fault)
+static int take_all(struct history *history, sqlite3_stmt *statement, struct history_rows *rows,
+                    struct fault *fault)
 {
     int rc, result = 0;
 

@@ -1,8 +1,8 @@
 #include "store/history_private.h"
 
-/* Costs that the schema answers for: a receipt changes no indexed column, so that it writes one page; the rows of the last
- * listing are one range of message_present, in the order in which they were listed; a UID among tens of thousands that are absent is
- * one look-up in message_absent. */
+/* Costs that the schema answers for: a receipt changes no indexed column, so that it writes one page; the
+ * rows of the last listing are one range of message_present, in the order in which they were listed; a UID
+ * among tens of thousands that are absent is one look-up in message_absent. */
 const char history_schema[] =
     "PRAGMA application_id = 1347375174;" /* HISTORY_APPLICATION */
     "PRAGMA user_version = 1;"            /* HISTORY_VERSION */
@@ -62,7 +62,8 @@ _Static_assert(HISTORY_LISTED == 0 && HISTORY_RECORDED == 1 && HISTORY_GONE == 2
     "id, last_attempt, last_success, last_fault_time, last_fault, last_fault_class, failed_runs,"            \
     " login_refusals, login_retry_at, poll_not_before, settings, newest_receipt, unfinished"
 #define ROW_COLUMNS                                                                                          \
-    "message.id, uid, octets, digest, state, owed, first_seen, delivered, refusals, retry_at, stumbles, reply"
+    "message.id, uid, octets, digest, state, owed, first_seen, delivered, refusals, retry_at, stumbles,"     \
+    " reply, absent"
 
 const char *const history_sql[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -98,7 +99,8 @@ const char *const history_sql[SQL_COUNT] = {
     [SQL_RECEIPT] =
         "UPDATE message SET state = ?2, owed = ?3, digest = coalesce(?4, digest), octets = ?5,"
         " delivered = coalesce(?6, delivered),"
-        " retry_at = CASE WHEN ?7 AND refusals > 0 THEN ?8 + min(86400, 3600 << min(refusals - 1, 5)) ELSE 0 END,"
+        " retry_at = CASE WHEN ?7 AND refusals > 0"
+        " THEN ?8 + min(86400, 3600 << min(refusals - 1, 5)) ELSE 0 END,"
         " refusals = refusals + ?7, stumbles = stumbles + ?9, reply = coalesce(?10, reply) WHERE id = ?1",
     [SQL_STUMBLE] = "UPDATE message SET stumbles = stumbles + 1, reply = coalesce(?2, reply) WHERE id = ?1",
     [SQL_GONE] = "UPDATE message SET state = 2 WHERE id = ?1",
@@ -128,17 +130,20 @@ const char *const history_sql[SQL_COUNT] = {
                        " (SELECT uid FROM message WHERE mailbox = ?1 AND state <> 0)",
     [SQL_MOVE_MESSAGES] = "UPDATE message SET mailbox = ?2 WHERE mailbox = ?1 AND uid NOT IN"
                           " (SELECT uid FROM message WHERE mailbox = ?2)",
-    [SQL_MOVE_HOURS] = "INSERT INTO hour SELECT ?2, hour, messages, octets, quarantined FROM hour WHERE mailbox = ?1"
+    [SQL_MOVE_HOURS] = "INSERT INTO hour SELECT ?2, hour, messages, octets, quarantined FROM hour"
+                       " WHERE mailbox = ?1"
                        " ON CONFLICT DO UPDATE SET messages = messages + excluded.messages,"
                        " octets = octets + excluded.octets, quarantined = quarantined + excluded.quarantined",
     [SQL_MOVE_RENAME] = "UPDATE mailbox SET identity = ?2 WHERE id = ?1",
     [SQL_DROP_MESSAGES] = "DELETE FROM message WHERE mailbox = ?1 AND (?2 IS NULL OR uid = ?2)",
     [SQL_DROP_HOURS] = "DELETE FROM hour WHERE mailbox = ?1",
     [SQL_DROP_MAILBOX] = "DELETE FROM mailbox WHERE id = ?1",
-    [SQL_SEEN_ADD] = "INSERT INTO message(mailbox, uid, octets, state, first_seen) VALUES (?1, ?2, ?3, 3, ?4)",
+    [SQL_SEEN_ADD] = "INSERT INTO message(mailbox, uid, octets, state, first_seen)"
+                     " VALUES (?1, ?2, ?3, 3, ?4)",
     [SQL_SEEN_SET] = "UPDATE message SET state = 3, owed = NULL, retry_at = 0, absent = 0"
                      " WHERE id = ?1 AND state = 0",
-    [SQL_RETRY_MESSAGES] = "UPDATE message SET retry_at = 0 WHERE retry_at <> 0 AND (?1 IS NULL OR mailbox = ?1)",
+    [SQL_RETRY_MESSAGES] = "UPDATE message SET retry_at = 0"
+                           " WHERE retry_at <> 0 AND (?1 IS NULL OR mailbox = ?1)",
     [SQL_RETRY_MAILBOXES] = "UPDATE mailbox SET login_retry_at = 0, login_refusals = 0"
                             " WHERE ?1 IS NULL OR id = ?1",
     [SQL_PRUNE] = "DELETE FROM message WHERE absent <> 0 AND absent < ?1",

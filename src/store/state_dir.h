@@ -5,9 +5,9 @@
 
 #include "base/fault.h"
 
-/* Where the state is, in the contract's order: `option` (--state-dir), `configured` (state_dir), $STATE_DIRECTORY (its first path),
- * $XDG_STATE_HOME/popferry, ~/.local/state/popferry; for root /var/lib/popferry. NULL arguments: not given. A newly
- * allocated absolute path, or NULL with the fault. */
+/* Where the state is, in the contract's order: `option` (--state-dir), `configured` (state_dir),
+ * $STATE_DIRECTORY (its first path), $XDG_STATE_HOME/popferry, ~/.local/state/popferry; for root
+ * /var/lib/popferry. NULL arguments: not given. A newly allocated absolute path, or NULL with the fault. */
 char *state_dir_path(const char *option, const char *configured, struct fault *fault);
 
 /* Make it and its parents where missing. create false (check, status): a missing one is a fault. */

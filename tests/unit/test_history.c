@@ -1,4 +1,4 @@
-/* The history: what it keeps, and for how long. What it makes of broken files and full disks: test_history_file.c. */
+/* The history: what it keeps, and for how long. Broken files and full disks: test_history_file.c. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,7 +65,6 @@ static int teardown(void **state)
     free(place);
     return 0;
 }
-
 
 /* Plan one new message for each uid; ids are told. */
 static void plan(struct place *place, const char *const *uids, size_t count, int64_t *ids)
@@ -178,11 +177,13 @@ static void absent_rows_come_only_when_they_are_listed_again(void **state)
     load(place, asked, 1, &rows);
     assert_int_equal(rows.count, 1);
     assert_int_equal(rows.rows[0].id, ids[1]);
+    assert_true(rows.rows[0].absent);
     history_rows_free(&rows);
     absent = (struct history_plan){.present = &ids[1], .present_count = 1};
     assert_int_equal(history_plan(place->history, place->mailbox.id, &absent, &fault), 0);
     load(place, NULL, 0, &rows);
     assert_int_equal(rows.count, 1);
+    assert_false(rows.rows[0].absent);
     history_rows_free(&rows);
 }
 
@@ -255,7 +256,8 @@ static void refusals_wait_for_the_next_run_then_an_hour_doubling_to_a_day(void *
     static const int64_t hours[] = {0, 1, 2, 4, 8, 16, 24, 24};
     struct place *place = *state;
     const char *uid = "u1";
-    struct history_receipt refusal = {.state = HISTORY_LISTED, .owed = "thomas", .refused = true, .reply = "552 no"};
+    struct history_receipt refusal = {
+        .state = HISTORY_LISTED, .owed = "thomas", .refused = true, .reply = "552 no"};
     int64_t id;
     unsigned i;
 
@@ -336,7 +338,8 @@ static void *deliver_all(void *context)
     return NULL;
 }
 
-/* The second of the four works on messages that are not there: its receipts fail, in commits shared with the others'. */
+/* The second of the four has messages that are not there: its receipts fail, in commits shared with
+ * the others'. */
 static void receipts_of_many_sessions_share_commits_but_not_failures(void **state)
 {
     enum { THREADS = 4, EACH = 200 };
@@ -384,7 +387,8 @@ static struct history_mailbox finish(struct place *place, const struct history_r
 static void failed_runs_are_counted_until_a_success(void **state)
 {
     struct place *place = *state;
-    struct history_result failed = {.class = FAULT_RETRY, .fault = "timed out", .login_delay = 600, .settings = {9}};
+    struct history_result failed = {
+        .class = FAULT_RETRY, .fault = "timed out", .login_delay = 600, .settings = {9}};
     struct history_mailbox after;
 
     assert_int_equal(finish(place, &failed).failed_runs, 1);
@@ -461,10 +465,13 @@ static void a_summary_counts_the_run_the_day_and_the_week(void **state)
 
     plan(place, &uid, 1, &id);
     assert_int_equal(history_receipt(place->history,
-                                     &(struct history_receipt){.id = id, .state = HISTORY_QUARANTINED}, &fault),
+                                     &(struct history_receipt){.id = id, .state = HISTORY_QUARANTINED},
+                                     &fault),
                      0);
-    (void)finish(place, &(struct history_result){.success = true, .messages = 3, .octets = 300, .waiting = 7});
-    (void)finish(place, &(struct history_result){.success = true, .messages = 2, .octets = 200, .refused = 1});
+    (void)finish(place,
+                 &(struct history_result){.success = true, .messages = 3, .octets = 300, .waiting = 7});
+    (void)finish(place,
+                 &(struct history_result){.success = true, .messages = 2, .octets = 200, .refused = 1});
     now = time(NULL);
     assert_int_equal(history_summaries(place->history, now, keep_summary, &summary, &fault), 0);
     assert_string_equal(summary.identity, "thomas@pop.example");
@@ -503,7 +510,8 @@ static void rows_are_searched_by_what_people_know(void **state)
 {
     struct place *place = *state;
     const char *uids[] = {"alpha", "beta", "gamma"};
-    struct history_receipt refusal = {.state = HISTORY_LISTED, .owed = "thomas", .refused = true, .reply = "552 big"};
+    struct history_receipt refusal = {
+        .state = HISTORY_LISTED, .owed = "thomas", .refused = true, .reply = "552 big"};
     int64_t ids[3];
 
     plan(place, uids, 3, ids);
@@ -515,7 +523,8 @@ static void rows_are_searched_by_what_people_know(void **state)
     assert_int_equal(rows_with(place, (struct history_filter){.state = -1, .search = "552"}), 1);
     assert_int_equal(rows_with(place, (struct history_filter){.state = -1, .search = "amm"}), 1);
     assert_int_equal(rows_with(place, (struct history_filter){.state = -1, .refused_only = true}), 1);
-    assert_int_equal(rows_with(place, (struct history_filter){.state = -1, .identity = "anna@pop.example"}), 0);
+    assert_int_equal(rows_with(place, (struct history_filter){.state = -1, .identity = "anna@pop.example"}),
+                     0);
     assert_int_equal(rows_with(place, (struct history_filter){.state = -1, .since = time(NULL) + 60}), 0);
 }
 
@@ -540,7 +549,8 @@ static void seen_messages_are_added_and_listed_ones_are_no_longer_owed(void **st
     assert_int_equal(row_of(place, "u9").octets, 9);
     assert_int_equal(history_seen(place->history, "new@pop.example", marks, NULL, 4, &changed, &fault), 0);
     assert_int_equal(changed, 3);
-    assert_int_equal(rows_with(place, (struct history_filter){.state = -1, .identity = "new@pop.example"}), 3);
+    assert_int_equal(rows_with(place, (struct history_filter){.state = -1, .identity = "new@pop.example"}),
+                     3);
 }
 
 static void a_mailbox_moves_and_merges_with_what_is_delivered(void **state)
@@ -554,14 +564,16 @@ static void a_mailbox_moves_and_merges_with_what_is_delivered(void **state)
     plan(place, uids, 2, ids);
     record(place, ids[0]);
     (void)finish(place, &(struct history_result){.success = true, .messages = 1});
-    assert_int_equal(history_move(place->history, "thomas@pop.example", "thomas@new.example", &changed, &fault), 0);
+    assert_int_equal(
+        history_move(place->history, "thomas@pop.example", "thomas@new.example", &changed, &fault), 0);
     assert_int_equal(changed, 2);
     /* The old name appears once more, and knows u1 as not delivered yet, u2 as delivered. */
     assert_int_equal(history_mailbox(place->history, "thomas@pop.example", &other.mailbox, &fault), 0);
     assert_int_not_equal(other.mailbox.id, place->mailbox.id);
     plan(&other, uids, 2, others);
     record(&other, others[1]);
-    assert_int_equal(history_move(place->history, "thomas@pop.example", "thomas@new.example", &changed, &fault), 0);
+    assert_int_equal(
+        history_move(place->history, "thomas@pop.example", "thomas@new.example", &changed, &fault), 0);
     assert_int_equal(row_of(place, "u1").id, ids[0]);
     assert_int_equal(row_of(place, "u2").id, others[1]);
     assert_int_equal(row_of(place, "u2").state, HISTORY_RECORDED);

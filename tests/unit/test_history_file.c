@@ -444,8 +444,9 @@ static void a_full_disk_costs_no_receipt_and_no_run_begins_on_it(void **state)
     assert_int_equal(unlink(file(*state, "filler")), 0);
     history = open_or_fail(*state, HISTORY_WRITE);
     i = 0;
-    assert_int_equal(
-        history_each(history, &(struct history_filter){.state = HISTORY_RECORDED}, check_recorded, &i, &fault), 0);
+    assert_int_equal(history_each(history, &(struct history_filter){.state = HISTORY_RECORDED},
+                                  check_recorded, &i, &fault),
+                     0);
     assert_int_equal(i, 39);
     history_close(history);
     assert_int_equal(umount(*state), 0);

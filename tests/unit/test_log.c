@@ -103,10 +103,11 @@ static void a_json_line_has_stable_keys_in_a_stable_order(void **state)
         .duration = 12,
         .text = "delivered \\ it",
     };
-    static const char rest[] = "\"level\":\"info\",\"account\":\"gmx\",\"event\":\"delivered\",\"text\":\"delivered \\\\ it\","
-                               "\"uidl\":\"u\\\"1\",\"size\":2048,"
-                               "\"recipients\":[\"thomas@localhost\",\"\\\"a,b\\\"@localhost\"],"
-                               "\"smtp_reply\":\"250 Ok\",\"queue_id\":\"4F2\",\"duration\":12}\n";
+    static const char rest[] =
+        "\"level\":\"info\",\"account\":\"gmx\",\"event\":\"delivered\",\"text\":\"delivered \\\\ it\","
+        "\"uidl\":\"u\\\"1\",\"size\":2048,"
+        "\"recipients\":[\"thomas@localhost\",\"\\\"a,b\\\"@localhost\"],"
+        "\"smtp_reply\":\"250 Ok\",\"queue_id\":\"4F2\",\"duration\":12}\n";
     const char *line;
     int year, month, day, hour, minute, second, milli, end = 0;
 
@@ -114,8 +115,8 @@ static void a_json_line_has_stable_keys_in_a_stable_order(void **state)
     log_open(LOG_JSON, LOG_LEVEL_INFO);
     log_event(LOG_LEVEL_INFO, "gmx", &event);
     line = told();
-    assert_int_equal(sscanf(line, "{\"time\":\"%4d-%2d-%2dT%2d:%2d:%2d.%3dZ\",%n", &year, &month, &day, &hour, &minute,
-                            &second, &milli, &end),
+    assert_int_equal(sscanf(line, "{\"time\":\"%4d-%2d-%2dT%2d:%2d:%2d.%3dZ\",%n", &year, &month, &day, &hour,
+                            &minute, &second, &milli, &end),
                      7);
     assert_string_equal(line + end, rest);
 }
@@ -139,14 +140,17 @@ static void a_json_fault_leaves_out_what_is_not_known(void **state)
 
 static void control_characters_never_reach_the_terminal(void **state)
 {
-    static const char line[] = "a\033[2J\r\nb\0c\x9B"
-                               "d\xC2\x9B"
-                               "e\x7F gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x98\x80 \xED\xA0\x80 \xC0\x8A \xE2\x82";
+    static const char line[] =
+        "a\033[2J\r\nb\0c\x9B"
+        "d\xC2\x9B"
+        "e\x7F gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x98\x80 \xED\xA0\x80 \xC0\x8A \xE2\x82";
 
     (void)state;
     log_open(LOG_TEXT, LOG_LEVEL_DEBUG);
     log_dialogue("g\nx", '<', line, sizeof(line) - 1);
-    assert_string_equal(told(), "popferry: g?x: < a?[2J??b?c?d??e? gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x98\x80 ??? ?? ??\n");
+    assert_string_equal(
+        told(),
+        "popferry: g?x: < a?[2J??b?c?d??e? gr\xC3\xBC\xC3\x9F \xE2\x82\xAC \xF0\x9F\x98\x80 ??? ?? ??\n");
 }
 
 static void json_lines_stay_json_whatever_a_peer_says(void **state)
@@ -214,7 +218,8 @@ static void the_journal_is_known_by_device_and_inode(void **state)
     assert_int_equal(fstat(STDERR_FILENO, &st), 0);
     (void)unsetenv("JOURNAL_STREAM");
     assert_int_equal(log_default_format(), LOG_TEXT);
-    (void)snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+    (void)snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+                   (unsigned long long)st.st_ino);
     (void)setenv("JOURNAL_STREAM", stream, 1);
     assert_int_equal(log_default_format(), LOG_JOURNAL);
     (void)snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,

@@ -105,9 +105,9 @@ static void numbers_are_short(void **state)
         uint64_t octets;
         const char *text;
     } rows[] = {
-        {0, "0 B"},           {999, "999 B"},       {1000, "1.0 kB"},     {9949, "9.9 kB"},
-        {9951, "10 kB"},      {412345, "412 kB"},   {999400, "999 kB"},   {999600, "1.0 MB"},
-        {41000000, "41 MB"},  {8200000, "8.2 MB"},  {3400000000, "3.4 GB"}, {UINT64_MAX, "18 EB"},
+        {0, "0 B"},          {999, "999 B"},      {1000, "1.0 kB"},       {9949, "9.9 kB"},
+        {9951, "10 kB"},     {412345, "412 kB"},  {999400, "999 kB"},     {999600, "1.0 MB"},
+        {41000000, "41 MB"}, {8200000, "8.2 MB"}, {3400000000, "3.4 GB"}, {UINT64_MAX, "18 EB"},
     };
     char text[HUMAN_SIZE];
     size_t i;
@@ -134,8 +134,13 @@ static char *contents(const char *path)
 static void metrics_are_whole_readable_and_escaped(void **state)
 {
     struct outcome outcomes[2] = {
-        {.account = "gmx", .polled = true, .delivered = 12, .octets = 3400, .last_success = 1700000000,
-         .duration_ms = 2100, .connect_ms = 150},
+        {.account = "gmx",
+         .polled = true,
+         .delivered = 12,
+         .octets = 3400,
+         .last_success = 1700000000,
+         .duration_ms = 2100,
+         .connect_ms = 150},
         {.account = "odd\"\\\nname"},
     };
     char dir[] = "/tmp/popferry-metrics-XXXXXX", path[64], command[96];
@@ -159,8 +164,8 @@ static void metrics_are_whole_readable_and_escaped(void **state)
     assert_non_null(strstr(text, "\npopferry_stage_seconds{account=\"gmx\",stage=\"connect\"} 0.150\n"));
     assert_non_null(strstr(text, "\npopferry_last_run_duration_seconds{account=\"gmx\"} 2.100\n"));
     for (line = text; *line != '\0'; line = strchr(line, '\n') + 1)
-        assert_true(strncmp(line, "# HELP popferry_", 16) == 0 || strncmp(line, "# TYPE popferry_", 16) == 0 ||
-                    strncmp(line, "popferry_", 9) == 0);
+        assert_true(strncmp(line, "# HELP popferry_", 16) == 0 ||
+                    strncmp(line, "# TYPE popferry_", 16) == 0 || strncmp(line, "popferry_", 9) == 0);
     (void)snprintf(command, sizeof(command), "test $(ls %s | wc -l) = 1 && rm -rf %s", dir, dir);
     assert_int_equal(system(command), 0);
     assert_int_equal(outcome_metrics(outcomes, 2, path, &fault), -1);

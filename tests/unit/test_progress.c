@@ -20,7 +20,8 @@ static const struct progress_state retrieving = {
     .elapsed_ms = 5000,
 };
 
-static void is_line(const struct progress_state *state, size_t columns, size_t names, bool utf8, const char *expected)
+static void is_line(const struct progress_state *state, size_t columns, size_t names, bool utf8,
+                    const char *expected)
 {
     char line[PROGRESS_LINE_MAX];
 
