@@ -38,7 +38,7 @@ bool history_exhausted(struct history *history);
  * fault if there is none, or a run is in progress. */
 int history_reset(const char *dir, char *moved_to, size_t size, struct fault *fault);
 
-/* The state of a message; the names are those of the design's crash states. */
+/* The state of a message, by which a run goes on where a killed one stopped. */
 enum history_state {
     HISTORY_LISTED,      /* planned: owed to the recipients in `owed` */
     HISTORY_RECORDED,    /* every recipient's receipt is committed; in delete mode a DELE is still owed */
