@@ -111,6 +111,7 @@ static void tell_delivered(const struct session *session, const struct delivery_
 {
     char queue_id[64];
     char recipients[256] = "";
+    char text[1024];
     size_t len = 0;
     size_t i;
     struct log_event event = {.event = "delivered",
@@ -120,7 +121,7 @@ static void tell_delivered(const struct session *session, const struct delivery_
                               .smtp_reply = job->transaction.reply.text,
                               .queue_id = queue_id,
                               .duration = clock_ms() - session->step_at,
-                              .text = NULL};
+                              .text = text};
 
     if (!log_tells(LOG_LEVEL_INFO))
         return;
@@ -133,6 +134,8 @@ static void tell_delivered(const struct session *session, const struct delivery_
         len += n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
     }
     smtp_parse_queue_id(job->transaction.reply.text, queue_id, sizeof(queue_id));
+    (void)snprintf(text, sizeof(text), "message %s (%llu octets) delivered to %s: %s", job->uid,
+                   (unsigned long long)job->octets, recipients, job->transaction.reply.text);
     log_event(LOG_LEVEL_INFO, job->account, &event);
 }
 

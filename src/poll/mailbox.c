@@ -331,6 +331,20 @@ static void story(struct mailbox *mailbox)
     quit(mailbox);
 }
 
+static void tell_polled(const struct mailbox *mailbox)
+{
+    const struct outcome *outcome = mailbox->outcome;
+    char text[256];
+    struct log_event event = {.event = "polled", .size = (int64_t)outcome->octets, .duration = outcome->duration_ms,
+                              .text = text};
+
+    (void)snprintf(text, sizeof(text), "%llu delivered, %llu deleted, %llu kept, %llu refused, %llu waiting",
+                   (unsigned long long)outcome->delivered, (unsigned long long)outcome->deleted,
+                   (unsigned long long)outcome->kept, (unsigned long long)outcome->refused,
+                   (unsigned long long)outcome->waiting_messages);
+    log_event(LOG_LEVEL_INFO, title_of(mailbox), &event);
+}
+
 /* A message that was refused and told before is not told again, but it counts: it is in limbo. */
 static void note_result(struct mailbox *mailbox)
 {
@@ -364,6 +378,7 @@ static void note_result(struct mailbox *mailbox)
     if (!dry_run(mailbox) && mailbox->record.id != 0 &&
         history_finish(mailbox->params->history, mailbox->record.id, result, &after, &fault) < 0)
         mailbox_fault(mailbox, &fault, NULL);
+    mailbox->outcome->last_success = after.last_success;
     if (result->success && mailbox->params->config->report_after > 1 &&
         mailbox->record.failed_runs >= mailbox->params->config->report_after)
         log_line(LOG_LEVEL_WARNING, title_of(mailbox), "recovered after %u failed runs", mailbox->record.failed_runs);
@@ -412,5 +427,7 @@ void mailbox_poll(const struct mailbox_params *params, struct outcome *outcome,
         note_result(&mailbox);
     progress_end(params->progress, mailbox.slot);
     outcome->duration_ms = clock_ms() - begun;
+    if (outcome->polled && !dry_run(&mailbox))
+        tell_polled(&mailbox);
     leave(&mailbox);
 }
