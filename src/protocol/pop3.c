@@ -61,7 +61,9 @@ static void note_refusal(const struct pop3_params *params, const char *refusal, 
     if (params->login == NULL || refusal[0] == '\0')
         return;
     (void)snprintf(params->login->text, sizeof(params->login->text), "%s", refusal);
-    if (pop3_parse_status(refusal, strlen(refusal), &text, &params->login->code) == POP3_ERR)
+    /* A challenge: XOAUTH2's way to refuse a token. */
+    if (pop3_parse_status(refusal, strlen(refusal), &text, &params->login->code) == POP3_ERR ||
+        strncmp(refusal, "+ ", 2) == 0)
         params->login->refused = strcmp(fault->stage, "login") == 0;
 }
 

@@ -304,7 +304,8 @@ int wire_open(struct wire **out, const struct wire_params *params, struct fault 
         *out = wire;
         return 0;
     }
-    if (params->refusal != NULL && strchr("-45", wire->early_last[0]) != NULL)
+    if (params->refusal != NULL &&
+        (strchr("-45", wire->early_last[0]) != NULL || strncmp(wire->early_last, "+ ", 2) == 0))
         (void)snprintf(params->refusal, WIRE_REFUSAL_MAX, "%s", wire->early_last);
     wire_close(wire);
     return -1;

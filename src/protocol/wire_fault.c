@@ -1,5 +1,7 @@
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "protocol/pop3_reply.h"
 #include "protocol/wire_private.h"
 
@@ -21,6 +23,20 @@ static const char *stage_reached(const struct wire *wire)
     return wire->service == WIRE_POP3 ? "CAPA" : "EHLO";
 }
 
+/* XOAUTH2 tells why a token was refused in a challenge, base64 of JSON, at which libcurl gives up. */
+static int token_refused(const struct wire *wire, const char *challenge, struct fault *fault)
+{
+    unsigned char words[WIRE_REFUSAL_MAX];
+    char quoted[WIRE_REFUSAL_MAX];
+    size_t len = strlen(challenge) / 4 * 4; /* the line may have been cut */
+    int got = EVP_DecodeBlock(words, (const unsigned char *)challenge, (int)len);
+
+    if (got <= 0 || words[0] != '{')
+        return fault_set(fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login with a challenge", wire->host);
+    return fault_set(fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login: %s", wire->host,
+                     fault_quote(quoted, sizeof(quoted), (const char *)words, strnlen((const char *)words, (size_t)got)));
+}
+
 /* The server said no, in the line early_last. login: to the login, else to the session as a whole. */
 static int refused(const struct wire *wire, bool login, struct fault *fault)
 {
@@ -28,6 +44,8 @@ static int refused(const struct wire *wire, bool login, struct fault *fault)
     const char *stage = login ? "login" : "greeting";
     enum fault_class class = FAULT_PROTOCOL;
 
+    if (login && (strncmp(line, "+ ", 2) == 0 || strncmp(line, "334 ", 4) == 0))
+        return token_refused(wire, strchr(line, ' ') + 1, fault);
     if (wire->service == WIRE_POP3)
         class = pop3_refusal_class(line, strlen(line), login);
     else if (line[0] == '4')
