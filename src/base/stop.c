@@ -29,6 +29,7 @@ void stop_install(void)
     for (i = 0; i < sizeof(ending) / sizeof(ending[0]); i++)
         (void)sigaction(ending[i], &action, NULL);
     (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGXFSZ, &ignore, NULL); /* a file size limit is a fault like a full disk */
 }
 
 bool stop_requested(void)

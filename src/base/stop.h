@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* Install the handlers and ignore SIGPIPE. Called once, before any thread starts. */
+/* Install the handlers and ignore SIGPIPE and SIGXFSZ. Called once, before any thread starts. */
 void stop_install(void);
 
 /* Whether a signal has asked the run to end. Waits look here at least every 250 ms. */

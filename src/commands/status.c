@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "commands/commands.h"
+#include "report/human.h"
 #include "store/history.h"
 #include "store/state_dir.h"
 
@@ -53,20 +54,6 @@ static const char *format_time(int64_t when, char *dst, size_t size)
     return dst;
 }
 
-static const char *format_octets(uint64_t octets, char *dst, size_t size)
-{
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    double value = (double)octets;
-    size_t unit = 0;
-
-    while (value >= 1000 && unit + 1 < sizeof(units) / sizeof(units[0])) {
-        value /= 1000;
-        unit++;
-    }
-    (void)snprintf(dst, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
-    return dst;
-}
-
 /* The last seven days as a bar chart, one column a day. */
 static void print_chart(const uint64_t days[DAYS])
 {
@@ -97,9 +84,9 @@ static void print_row(const struct row *row, int64_t now)
     const struct history_summary *summary = &row->summary;
     uint64_t week_messages = 0;
     uint64_t week_octets = 0;
-    char a[32];
-    char b[32];
-    char c[32];
+    char a[HUMAN_SIZE];
+    char b[HUMAN_SIZE];
+    char c[HUMAN_SIZE];
     size_t i;
 
     (void)printf("%s  %s\n", row->account->peer.title, row->account->enabled ? row->account->identity : "(not enabled)");
@@ -116,9 +103,9 @@ static void print_row(const struct row *row, int64_t now)
         week_octets += summary->week_octets[i];
     }
     (void)printf("  messages        last run %llu (%s), day %llu (%s), week %llu (%s)",
-                 (unsigned long long)summary->run_messages, format_octets(summary->run_octets, a, sizeof(a)),
-                 (unsigned long long)summary->day_messages, format_octets(summary->day_octets, b, sizeof(b)),
-                 (unsigned long long)week_messages, format_octets(week_octets, c, sizeof(c)));
+                 (unsigned long long)summary->run_messages, human_octets(a, summary->run_octets),
+                 (unsigned long long)summary->day_messages, human_octets(b, summary->day_octets),
+                 (unsigned long long)week_messages, human_octets(c, week_octets));
     if (isatty(STDOUT_FILENO) && week_messages > 0) {
         (void)fputs("  ", stdout);
         print_chart(summary->week_messages);

@@ -279,7 +279,8 @@ static int finish(struct poll *poll, int64_t begun)
     status = outcome_exit_status(poll->outcomes, params->account_count);
     if (!params->dry_run)
         outcome_summary(poll->outcomes, params->account_count, clock_ms() - begun);
-    if (params->config->metrics_file != NULL && !params->dry_run &&
+    /* A run of some accounts would drop the others' samples. */
+    if (params->config->metrics_file != NULL && !params->dry_run && !params->named &&
         outcome_metrics(poll->outcomes, params->account_count, params->config->metrics_file, &fault) < 0) {
         log_fault(NULL, &fault);
         if (status == 0)
