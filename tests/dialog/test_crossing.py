@@ -1,6 +1,5 @@
 """The main job: new mail arrives once, byte for byte, and leaves the far shore only then."""
 import os
-import resource
 
 from kit.case import PASSWORD, Case, cases
 from kit.clock import shifted
@@ -18,7 +17,7 @@ class DeliverAndDelete(Case):
         self.assert_silent(run)
         self.assert_arrived(smtp, sent)
         self.assertEqual(pop3.left("thomas"), [])
-        self.assertEqual(pop3.commands("DELE"), [f"DELE {n}" for n in range(1, 6)])
+        self.assertEqual(sorted(pop3.commands("DELE")), [f"DELE {n}" for n in range(1, 6)])
 
     def test_a_second_run_fetches_nothing(self):
         pop3, smtp = self.pop3(letters(3)), self.smtp()
@@ -185,12 +184,24 @@ class Bytes(Case):
         octets = letter(1, size=60_000_000)
         pop3, smtp = self.pop3([octets]), self.smtp()
         self.fetchrc(pop3, smtp, top={"timeout": 30})
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        self.ferry()
+        process, peak = self.popferry.start(), [0]
+        self.wait_for(lambda: self.resident(process.pid, peak) is None, 60)
+        self.expect_status(self.popferry.finish(process), 0)
         self.assert_arrived(smtp, [octets])
-        after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        if not os.environ.get("POPFERRY_SANITIZED") and after > before:
-            self.assertLess(after, 32 * 1024, "KiB resident")
+        if not os.environ.get("POPFERRY_SANITIZED"):
+            self.assertLess(peak[0], 32 * 1024, "KiB resident")
+
+    @staticmethod
+    def resident(pid, peak):
+        """The most KiB that the process has had in memory; None when it has ended."""
+        try:
+            with open(f"/proc/{pid}/status") as file:
+                line = next((line for line in file if line.startswith("VmHWM")), None)
+        except OSError:
+            return None
+        if line:
+            peak[0] = max(peak[0], int(line.split()[1]))
+        return line
 
 
 class Envelope(Case):
@@ -206,10 +217,14 @@ class Envelope(Case):
         self.assertEqual(got.sender, "bob@example.test")
         self.assertNotIn(b"Return-Path", got.octets)
 
-    @cases({"empty": b"<>", "no address": b"not an address", "with a space": b"<a b@example.test>", "smuggling": b"<a@b>\tSIZE=1",
+    @cases({"empty": b"<>", "no address": b"not an address", "with a space": b"<a b@example.test>",
             "angle within": b"<a<b@example.test>", "too long": b"<" + b"a" * 300 + b"@example.test>", "NUL": b"<a\0@example.test>"})
     def test_an_unusable_return_path_gives_the_null_sender(self, path):
         self.assertEqual(self.one(b"Return-Path: " + path + b"\r\n\r\nx\r\n").sender, "")
+
+    def test_a_return_path_smuggles_nothing_into_the_command(self):
+        got = self.one(b"Return-Path: <a@b> AUTH=<>\r\n\r\nx\r\n")
+        self.assertNotIn("AUTH", got.parameters)
 
     def test_no_return_path_gives_the_null_sender(self):
         self.assertEqual(self.one(b"Subject: x\r\n\r\nx\r\n").sender, "")

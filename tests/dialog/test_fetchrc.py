@@ -25,7 +25,13 @@ account "gmx" {
 class Fetchrc(Case):
     def write(self, more="", behind=""):
         self.far, self.near = self.pop3(letters(1)), self.smtp()
-        self.popferry.configure(GOOD % {"smtp": self.near.port, "pop3": self.far.port, "more": more, "behind": behind})
+        text = GOOD % {"smtp": self.near.port, "pop3": self.far.port, "more": more, "behind": behind}
+        name = more.split("=")[0]
+        head, account = text.split('account "gmx"')
+        if name and account.count(name + "=") > 1:      # it takes the place of the good one
+            account = re.sub(rf"{name}=.*\n", "    # taken out\n", account, count=1)
+        text = head + 'account "gmx"' + account
+        self.popferry.configure(text)
 
     def mistakes(self, *args, **how):
         run = self.ferry(*args, status=CONFIG, **how)
@@ -86,7 +92,7 @@ class Mistakes(Fetchrc):
         with open(self.popferry.fetchrc) as file:
             text = re.sub(r"port = \d+", f"port = {self.far.port}", file.read())
         self.popferry.configure(text)
-        self.assert_names(self.mistakes(), "again")
+        self.assert_names(self.mistakes(), ":14: ", "thomas@127.0.0.1")
 
     def test_no_password_is_shown_in_a_mistake(self):
         self.write("    usrname = \"x\"\n")

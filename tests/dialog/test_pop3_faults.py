@@ -309,11 +309,11 @@ class Injection(FaultCase):
         self.assertEqual((pop3.commands("AUTH"), pop3.commands("PASS"), smtp.accepted), ([], [], []))
         self.recover(pop3, smtp)
 
-    @cases({"refused": b"-ERR no TLS today\r\n", "nonsense": b"what?\r\n"})
-    def test_stls_taken_away_is_never_answered_with_clear_text(self, reply):
+    @cases({"refused": (b"-ERR no TLS today\r\n", PROTOCOL), "nonsense": (b"what?\r\n", {PROTOCOL, RETRY})})
+    def test_stls_taken_away_is_never_answered_with_clear_text(self, reply, status):
         pop3, smtp = self.shores(pop3={"tls": "starttls"})
         pop3.rules = [At("STLS").reply(reply)]
-        self.ferry(status=PROTOCOL)
+        self.ferry(status=status)
         self.assertEqual((pop3.commands("AUTH"), pop3.commands("USER")), ([], []))
         self.recover(pop3, smtp)
 

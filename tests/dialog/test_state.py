@@ -85,27 +85,28 @@ class State(Case):
         self.popferry.state = os.path.join(mount, "state")
         filler = os.path.join(mount, "filler")
         for room in (0, 4, 8, 16, 32, 64, 96, 128, 192, 256, 320):
-            with open(filler, "wb") as file:
-                try:
-                    while True:
-                        file.write(b"x" * 1024)
-                        file.flush()
-                except OSError:
-                    pass
-            try:
-                os.truncate(filler, max(0, os.path.getsize(filler) - room * 1024))
-                run = self.ferry(status=None)
-            finally:
-                os.unlink(filler)
+            self.fill(filler)
+            os.truncate(filler, max(0, os.path.getsize(filler) - room * 1024))
+            run = self.ferry(status=None)
             if run.status == STATE:
                 self.assertNotEqual(run.stderr, "")
             elif run.status != OK:
                 self.fail(f"exit status {run.status} with {room} KB left")
             gone = [m for m in sent if m not in pop3.left("thomas")]
             self.assert_subset(gone, smtp)
+        os.truncate(filler, 0)
         self.ferry()
         self.assertEqual(pop3.left("thomas"), [])
         self.assert_arrived(smtp, sent)
+
+    @staticmethod
+    def fill(path):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        try:
+            while True:
+                os.write(file, b"x" * 1024)
+        except OSError:
+            os.close(file)
 
     def assert_subset(self, gone, smtp):
         arrived = self.arrivals(smtp)

@@ -104,6 +104,7 @@ class Certificates(Case):
 
     def test_a_server_that_speaks_no_tls_at_all(self):
         pop3, smtp = self.pop3(letters(1)), self.smtp()
+        self.careful = False
         self.fetchrc(pop3, smtp, tls="implicit", host="localhost")
         run = self.ferry(status={PROTOCOL, RETRY})
         self.assert_names(run, "thomas")

@@ -226,7 +226,7 @@ def select(names, wanted, tally):
                 tally.add("fail", "unit", f"no programs below {build}/unit (make unit builds them)")
             pieces += [Program(p) for p in programs if wanted in p]
         elif name == "e2e":
-            paths += sorted(glob.glob(os.path.join(TESTS, "peers", "test_dovecot*.py")))
+            paths += sorted(glob.glob(os.path.join(TESTS, "peers", "test_*dovecot*.py")))
         elif name.endswith(".py"):
             paths.append(os.path.abspath(name))
         else:

@@ -20,8 +20,8 @@ ODDITIES = [m for name, m in ODD.items() if b"\n" not in m.replace(b"\r\n", b"")
 
 
 def seen_by_pop3(octets):
-    """A Maildir file's octets as Dovecot sends them."""
-    return octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    """A Maildir file's octets as Dovecot sends them; an empty one as an empty line."""
+    return b"\r\n" if not octets else octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
 
 class Peers(Case):
