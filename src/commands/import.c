@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands/commands.h"
@@ -103,6 +104,20 @@ static void finish_notes(struct import *import, struct buf *head)
         import_print(import, head, "# It holds passwords: nobody else may read it (chmod 600).\n");
 }
 
+/* "popferry import FILE > fetchrc" must not make passwords public, nor a fetchrc that is then refused. */
+static void hide_output(const struct import *import)
+{
+    struct stat info;
+    bool password = false;
+    size_t i;
+
+    for (i = 0; i < import->account_count; i++)
+        password = password || import->accounts[i].has_password;
+    if (password && fstat(STDOUT_FILENO, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == geteuid() &&
+        (info.st_mode & 077) != 0)
+        (void)fchmod(STDOUT_FILENO, 0600);
+}
+
 /* The fetchrc, on standard output. */
 static int print(struct import *import, struct buf *head)
 {
@@ -112,6 +127,7 @@ static int print(struct import *import, struct buf *head)
 
     buf_init(&out, RENDER_MAX);
     finish_notes(import, head);
+    hide_output(import);
     import_render(import, head->len > 0 ? head->data : "", &out);
     if (import->broken || out.len == 0)
         (void)fault_set(&fault, FAULT_OF_RUN, FAULT_INTERNAL, "import", "out of memory");
@@ -172,22 +188,33 @@ static int mark_seen(const struct import *import, const char *dir)
     return result == 0 ? 0 : tell(&fault);
 }
 
-/* The state directory, with what an existing fetchrc says about it. */
+/* Whether the fetchrc is the very file that standard output goes into. */
+static bool is_output(const char *path)
+{
+    struct stat file;
+    struct stat out;
+
+    return path != NULL && stat(path, &file) == 0 && fstat(STDOUT_FILENO, &out) == 0 && file.st_dev == out.st_dev &&
+           file.st_ino == out.st_ino;
+}
+
+/* The state directory, with what an existing fetchrc says about it. Whoever moves over has none yet, or is just writing it. */
 static char *find_state_dir(const struct options *options, int *status)
 {
     struct config config = {0};
     struct fault fault;
     char *path = config_path(options->config, &fault);
+    bool load = options->state_dir == NULL && (path != NULL || options->config != NULL) && !is_output(path);
     char *dir = NULL;
 
-    /* Whoever moves over has none yet. */
-    *status = path != NULL || options->config != NULL ? command_load(options, &config) : 0;
     free(path);
-    if (*status == 0) {
-        dir = command_state_dir(options, &config);
-        *status = dir != NULL ? 0 : fault_exit_status(FAULT_STATE);
-        config_free(&config);
-    }
+    *status = load ? command_load(options, &config) : 0;
+    if (*status != 0)
+        return NULL;
+    dir = command_state_dir(options, &config);
+    if (dir == NULL)
+        *status = fault_exit_status(FAULT_STATE);
+    config_free(&config);
     return dir;
 }
 

@@ -248,6 +248,20 @@ class Reading(Moving):
         self.imported(RC["fetchmail"], "--yes", ids=ids)
         self.assertTrue(os.path.exists(os.path.join(self.popferry.state, "history.db")))
 
+    def test_the_output_may_become_the_fetchrc_at_once(self):
+        path = self.write("rc", RC["fetchmail"])
+        self.write(".fetchids", "u@pop.example one\n")
+        fetchrc = os.path.join(self.home, "config", "popferry", "fetchrc")
+        os.makedirs(os.path.dirname(fetchrc))
+        os.umask(0o022)
+        with open(fetchrc, "w") as out:
+            done = subprocess.run([*program(), "import", "--yes", path], stdout=out, stderr=subprocess.PIPE, timeout=20,
+                                  env=self.popferry.environment({"XDG_STATE_HOME": self.popferry.state}))
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        run = self.popferry.run("run", "nobody", plain=True)
+        self.expect_status(run, USAGE)      # it loads
+        self.assertEqual(os.stat(fetchrc).st_mode & 0o777, 0o600)
+
     def test_twice_is_as_good_as_once(self):
         for _ in range(2):
             self.imported(RC["fetchmail"], "--yes", ids="u@pop.example one\n")
