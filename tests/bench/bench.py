@@ -7,9 +7,11 @@ import argparse
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +44,9 @@ SCENARIOS = {
     "line-tls": Scenario("the same over POP3S", 1, 200, 4096, 50, 8, "at most 10 RTT", tls=True),
     "accounts": Scenario("20 accounts of 20 messages, RTT 50 ms", 20, 20, 4096, 50, 7, "at most 10 RTT", jobs=20),
     "nothing-new": Scenario("nothing new among 10,000 kept, RTT 50 ms", 1, 10000, 300, 50, 5,
-                            "at most 7 RTT, 30 ms of CPU", kept=True, per="run"),
+                            "at most 7 RTT, 30 ms of CPU", kept=True, per="run", pop="scripted"),
     "old-history": Scenario("the same with 100,000 rows of other mail in the history", 1, 10000, 300, 50, 5,
-                            "CPU as without them", kept=True, per="run", history=100000),
+                            "CPU as without them", kept=True, per="run", history=100000, pop="scripted"),
     "many": Scenario("5,000 messages of 2 KB, no delay", 1, 5000, 2048, goal="10 times fdm; CPU a message below fetchmail's"),
     "many-scripted": Scenario("5,000 messages of 2 KB, no delay, from a server that costs next to nothing", 1, 5000, 2048,
                               goal="10 times fdm; CPU a message below fetchmail's", pop="scripted"),
@@ -145,12 +147,15 @@ class Course:
         return Result(program, wall, cpu, rss, status, verdict, whole, words)
 
     def first_run(self, program, job, port):
+        """Let it take in what it shall know, without a delay and with a delivery that costs little."""
         job.pop_port, job.discard = port.port, True
-        wall, _, _, status, words = measure(peers.PROGRAMS[program](job), job.room, 300)
+        _, _, _, status, words = measure(peers.PROGRAMS[program](job), job.room, 100)
         port.stop()
         job.discard = False
-        if status not in (0, 1) or wall > 299:
-            print(f"  {program}: its first run ended with {status}: {words}")
+        if status is None:
+            raise RuntimeError("its first run, over all the messages, took more than 100 s")
+        if status not in (0, 1):  # fetchmail: 1 is no mail
+            raise RuntimeError(f"its first run ended with {status}: {words.splitlines()[-1] if words else ''}")
         if program == "popferry" and self.scenario.history:
             add_history(job.room / "state", self.scenario.history)
 
@@ -164,21 +169,15 @@ class Course:
 
 
 def add_history(state, rows):
-    """Put rows of mail that is listed no more beside those that are there: copies under other UIDs."""
-    import sqlite3
+    """Put rows of mail that is listed no more beside those that are there."""
     path = next(p for p in state.iterdir() if p.is_file() and p.read_bytes()[:15] == b"SQLite format 3")
+    yesterday = int(time.time()) - 86400
     with sqlite3.connect(path) as db:
-        tables = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in tables:
-            columns = db.execute(f"PRAGMA table_info({table})").fetchall()
-            names = [c[1] for c in columns]
-            if not {"uid", "uidl"} & set(names):
-                continue
-            uid = "uid" if "uid" in names else "uidl"
-            kept = [n for n, c in zip(names, columns) if not (c[5] and c[2].upper() == "INTEGER")]
-            chosen = ", ".join(f"'old' || step || {n}" if n == uid else n for n in kept)
-            db.execute(f"WITH RECURSIVE s(step) AS (SELECT 1 UNION ALL SELECT step + 1 FROM s WHERE step < {rows // 10000}) "
-                       f"INSERT INTO {table} ({', '.join(kept)}) SELECT {chosen} FROM {table}, s")
+        db.execute("WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < ?) "
+                   "INSERT INTO message (mailbox, absent, uid, octets, digest, state, first_seen, delivered) "
+                   "SELECT m.mailbox, ?, 'old' || n, m.octets, m.digest, m.state, ?, ? "
+                   "FROM s, (SELECT * FROM message LIMIT 1) m", (rows, yesterday, yesterday, yesterday))
+    db.close()
 
 
 def cpu_share(result, scenario):
@@ -202,10 +201,10 @@ def print_table(scenario, results, absent):
         rate = "       -" if scenario.kept else f"{mails / r.wall:8.0f}"
         speed = "      -" if scenario.kept else f"{mails * scenario.octets / r.wall / 1e6:7.1f}"
         times = f"{r.wall / own.wall:11.1f}x" if own and r is not own and not r.program.startswith("(") else ""
-        status = "" if r.status in (0, None) else f" (exit {r.status})"
+        status = "" if r.status in (0, None) or scenario.kept and r.status == 1 else f" (exit {r.status})"
         print(f"  {r.program:<10} {r.wall:8.3f} {trips} {rate} {speed} {r.cpu:7.3f} {cpu_share(r, scenario):10.3f} {r.rss:6.1f} "
               f"{times:>12}  {r.verdict}{status}")
-        if r.words and (r.status not in (0, None) or not r.whole):
+        if r.words and (status or not r.whole):
             print(f"    said: {r.words.splitlines()[-1][:110]}")
     for line in absent:
         print(f"  {line}")
@@ -219,7 +218,7 @@ def print_judgement(scenario, own, results):
     if scenario.limit:
         trips = own.wall * 1000 / scenario.rtt
         words.append(f"{trips:.1f} RTT, {trips / scenario.limit:.2f} times the ideal of {scenario.limit}")
-    others = [r for r in results if r.program in peers.PROGRAMS and r is not own and r.status == 0]
+    others = [r for r in results if r.program in peers.PROGRAMS and r is not own and r.whole and r.status in (0, 1)]
     if others:
         fast = min(others, key=lambda r: r.wall)
         lean = min(others, key=lambda r: r.cpu)
@@ -244,7 +243,10 @@ def run_scenario(name, options):
             if lacking:
                 absent.append(f"{program}: left out, {lacking} is not installed")
                 continue
-            results.append(median([course.run(program) for _ in range(options.runs)]))
+            try:
+                results.append(median([course.run(program) for _ in range(options.runs)]))
+            except RuntimeError as fault:
+                absent.append(f"{program}: left out, {fault}")
         if scenario.per == "MB" and shutil.which("curl"):
             results.append(course.curl())
     except RuntimeError as fault:

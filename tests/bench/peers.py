@@ -27,10 +27,13 @@ def write(path, text):
 
 
 def msmtp(job):
-    if job.discard:
-        write(job.room / "swallow", "#!/bin/sh\nexec cat >/dev/null\n").chmod(0o700)
-        return f"{job.room}/swallow"
     return f"/usr/bin/msmtp --host=127.0.0.1 --port={job.smtp_port} --tls=off --auth=off --timeout=60"
+
+
+def maildir(job):
+    for part in "cur", "new", "tmp":
+        (job.room / "maildir" / part).mkdir(parents=True, exist_ok=True)
+    return job.room / "maildir"
 
 
 def popferry(job):
@@ -54,12 +57,12 @@ destination "local" {{
     keep = {"true" if job.keep else "false"}
 }}
 '''
-    return [os.environ.get("POPFERRY", "popferry"), "-c", write(job.room / "fetchrc", text), "run"]
+    return [os.environ.get("POPFERRY", str(Path(__file__).resolve().parents[2] / "popferry")), "-c", write(job.room / "fetchrc", text), "run"]
 
 
 def fetchmail(job):
     options = ("keep" if job.keep else "nokeep fetchall") + (" ssl no sslcertck" if job.tls else ' sslproto ""')
-    way = f'smtphost "127.0.0.1/{job.smtp_port}"' if not job.discard else f'mda "{msmtp(job)}"'
+    way = f'smtphost "127.0.0.1/{job.smtp_port}"' if not job.discard else 'mda "cat >/dev/null"'
     text = f"poll 127.0.0.1 service {job.pop_port} protocol pop3 {'uidl' if job.keep else ''} auth password\n"
     text += "".join(f'  user "u{n}" password "x" is "{SINK}" here {way} fetchsizelimit 0 {options}\n'
                     for n in range(job.accounts))
@@ -77,7 +80,7 @@ password x
 keep {"on" if job.keep else "off"}
 only_new on
 uidls_file {job.room}/uidls-%U
-delivery mda {msmtp(job)} --from=%F -- {SINK}
+delivery {f"mda {msmtp(job)} --from=%F -- {SINK}" if not job.discard else f"maildir {maildir(job)}"}
 '''
     text += "".join(f"account u{n}\nuser u{n}\n" for n in range(job.accounts))
     return ["mpop", "-q", "-C", write(job.room / "rc", text), "-a"]
@@ -87,6 +90,8 @@ def getmail(job):
     command = ["getmail", "-q", "--getmaildir", job.room]
     path, *options = msmtp(job).split()
     words = ", ".join(f'"{word}"' for word in options + ["--from=sender@bench.example", "--", SINK])
+    way = f"type = MDA_external\npath = {path}\narguments = ({words})\nallow_root_commands = true" if not job.discard else \
+        f"type = Maildir\npath = {maildir(job)}/"
     for n in range(job.accounts):
         text = f'''[retriever]
 type = SimplePOP3{"SSL" if job.tls else ""}Retriever
@@ -95,10 +100,7 @@ port = {job.pop_port}
 username = u{n}
 password = x
 [destination]
-type = MDA_external
-path = {path}
-arguments = ({words})
-allow_root_commands = true
+{way}
 [options]
 read_all = false
 delete = {"false" if job.keep else "true"}
@@ -128,5 +130,5 @@ NEEDS = {"mpop": ["msmtp"], "getmail": ["msmtp"]}
 
 def missing(name):
     """What has to be installed before this program can run; None: nothing."""
-    program = os.environ.get("POPFERRY", "popferry") if name == "popferry" else name
+    program = os.environ.get("POPFERRY", str(Path(__file__).resolve().parents[2] / "popferry")) if name == "popferry" else name
     return next((p for p in [program, *NEEDS.get(name, [])] if shutil.which(p) is None), None)
