@@ -232,7 +232,7 @@ class Rotation(OAuthCase):
         oauth.rotation = "strict"
         self.configure(oauth, pop3, smtp)
         oauth.rules = [At("token").delay(1).normal()]
-        processes = [self.popferry.start(*args) for args in ((), ("check",), ("check",))]
+        processes = [self.popferry.start(*args) for args in ((), ("--dry-run",), ("--dry-run",))]
         for process in processes:
             self.expect_status(self.popferry.finish(process), OK)
         self.assertEqual(oauth.count("token"), 1)
