@@ -13,7 +13,7 @@
 #include "report/outcome.h"
 #include "report/progress.h"
 
-#define MEMORY_WINDOW (2 * 1024 * 1024)        /* octets of messages in memory, shared by the mailboxes of a destination */
+#define MEMORY_WINDOW (3 * 512 * 1024)         /* octets of messages in memory, shared by the mailboxes of a destination */
 #define MEMORY_WINDOW_MIN (64 * 1024)          /* for each mailbox */
 #define FILE_WINDOW (128ULL * 1024 * 1024)     /* octets of messages in temporary files */
 #define FILE_WINDOW_MIN (8ULL * 1024 * 1024)
