@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct step {
     unsigned drip_ms;   /* before each octet */
     unsigned repeat;    /* send it so many times more; a peer that has gone ends that */
     bool start_tls;     /* after sending */
+    bool alone;         /* nothing more may have come before this is answered */
 };
 
 struct script {
@@ -97,6 +99,17 @@ static inline bool server_start_tls(struct server *server)
     return server->ssl != NULL && SSL_set_fd(server->ssl, server->peer) == 1 && SSL_accept(server->ssl) == 1;
 }
 
+static inline bool server_is_quiet(struct server *server)
+{
+    char octet;
+
+    (void)usleep(20000);
+    if (recv(server->peer, &octet, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+        return true;
+    (void)snprintf(server->failure, sizeof(server->failure), "the next command did not wait");
+    return false;
+}
+
 static inline bool server_step(struct server *server, const struct step *step)
 {
     size_t len = step->send == NULL ? 0 : step->len != 0 ? step->len : strlen(step->send);
@@ -104,6 +117,8 @@ static inline bool server_step(struct server *server, const struct step *step)
     size_t i;
 
     if (step->expect != NULL && !server_expect(server, step->expect))
+        return false;
+    if (step->alone && !server_is_quiet(server))
         return false;
     (void)usleep(step->delay_ms * 1000);
     for (turn = 0; turn <= step->repeat; turn++) {
@@ -156,6 +171,7 @@ static inline void *server_run(void *context)
 static inline void server_begin(struct server *server, const struct script *script)
 {
     server->script = *script;
+    (void)signal(SIGPIPE, SIG_IGN); /* SSL_write() to a peer that has gone */
     assert_true(server->listener >= 0);
     assert_int_equal(listen(server->listener, 4), 0);
     assert_int_equal(pthread_create(&server->thread, NULL, server_run, server), 0);

@@ -343,9 +343,9 @@ static void a_listing_is_asked_for_in_one_batch(void **state)
 
 static void or_one_question_at_a_time(void **state)
 {
-    static const struct step steps[] = {GREETING, CAPA_UIDL, {.expect = "STAT", .send = "+OK 1 100\r\n"},
-                                        {.expect = "UIDL", .send = "+OK\r\n1 aa\r\n.\r\n"},
-                                        {.expect = "LIST", .send = "+OK\r\n1 100\r\n.\r\n"}, CAPA_UIDL};
+    static const struct step steps[] = {GREETING, CAPA_UIDL, {.expect = "STAT", .alone = true, .send = "+OK 1 100\r\n"},
+                                        {.expect = "UIDL", .alone = true, .send = "+OK\r\n1 aa\r\n.\r\n"},
+                                        {.expect = "LIST", .alone = true, .send = "+OK\r\n1 100\r\n.\r\n"}, CAPA_UIDL};
     struct pop3_listing listing;
 
     (void)state;
@@ -566,6 +566,7 @@ static void retrieve_and_delete(struct pop3 *pop3)
     assert_int_equal(pop3_send(pop3, &fault), 0);
     next_reply(pop3, POP3_RETR, 1, "+OK 10 octets");
     assert_int_equal(pop3_owed(pop3), 4);
+    assert_int_equal(pop3_send(pop3, &fault), 0);
     next_body(pop3, "S: a\r\n\r\n..one\r\n");
     next_reply(pop3, POP3_RETR, 2, "-ERR no such message");
     next_reply(pop3, POP3_TOP, 3, "+OK");
@@ -599,10 +600,11 @@ static void and_one_by_one_elsewhere(void **state)
     static const struct step steps[] = {
         GREETING,
         CAPA_UIDL,
-        {.expect = "RETR 1", .send = "+OK 10 octets\r\nS: a\r\n\r\n..one\r\n.\r\n", .drip_ms = 1},
-        {.expect = "RETR 2", .send = "-ERR no such message\r\n"},
-        {.expect = "TOP 3 5", .send = "+OK\r\nS: b\n.\n\r\n.\r\n"},
-        {.expect = "DELE 1", .send = "+OK deleted\r\n"},
+        {.expect = "RETR 1", .alone = true, .send = "+OK 10 octets\r\n"},
+        {.alone = true, .send = "S: a\r\n\r\n..one\r\n.\r\n", .drip_ms = 1},
+        {.expect = "RETR 2", .alone = true, .send = "-ERR no such message\r\n"},
+        {.expect = "TOP 3 5", .alone = true, .send = "+OK\r\nS: b\n.\n\r\n.\r\n"},
+        {.expect = "DELE 1", .alone = true, .send = "+OK deleted\r\n"},
         {.expect = "QUIT", .send = "-ERR not all deleted\r\n"}};
     struct fixture fixture;
 

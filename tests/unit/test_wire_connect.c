@@ -138,15 +138,20 @@ static void the_environment_diverts_nothing(void **state)
     (void)unsetenv("ALL_PROXY");
 }
 
-static void a_proxy_that_is_asked_for_is_used(void **state)
+static void a_proxy_that_is_asked_for_is_used_whatever_the_environment_says(void **state)
 {
-    struct server server = {.port = 110};
-    struct wire_params params = pop3_params(&server);
+    static const struct step steps[] = {GREETING, CAPA, BYE};
+    struct script script = {.steps = steps, .count = COUNT(steps)};
+    struct server server;
+    struct wire_params params;
 
     (void)state;
     (void)setenv("NO_PROXY", "*", 1);
+    server_start(&server, "127.0.0.1", &script);
+    params = pop3_params(&server);
     params.proxy = "socks5h://127.0.0.1:1";
     must_fail(&params, FAULT_RETRY, "connect", "cannot connect");
+    (void)server_join(&server);
     (void)unsetenv("NO_PROXY");
 }
 
@@ -514,7 +519,7 @@ int main(void)
         cmocka_unit_test(what_libcurl_reads_is_handed_on),
         cmocka_unit_test(an_ipv6_literal_is_a_host),
         cmocka_unit_test(the_environment_diverts_nothing),
-        cmocka_unit_test(a_proxy_that_is_asked_for_is_used),
+        cmocka_unit_test(a_proxy_that_is_asked_for_is_used_whatever_the_environment_says),
         cmocka_unit_test(no_server_is_a_passing_fault),
         cmocka_unit_test(a_refused_greeting_is_told),
         cmocka_unit_test(another_service_is_recognised),
