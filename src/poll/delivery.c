@@ -275,11 +275,16 @@ bool delivery_fault(struct delivery *delivery, struct fault *fault)
     return down;
 }
 
+bool delivery_obstacle(struct delivery *delivery, struct fault *fault)
+{
+    return delivery_fault(delivery, fault) || delivery_stopping(delivery, fault);
+}
+
 bool delivery_down(struct delivery *delivery)
 {
     struct fault fault;
 
-    return delivery_fault(delivery, &fault) || delivery_stopping(delivery, &fault);
+    return delivery_obstacle(delivery, &fault);
 }
 
 const struct config_destination *delivery_destination(const struct delivery *delivery)

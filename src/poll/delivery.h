@@ -100,6 +100,9 @@ void delivery_submit(struct delivery *delivery, struct delivery_job *job);
 /* Whether the destination is down or the run is stopping: nothing more should be retrieved for it. */
 bool delivery_down(struct delivery *delivery);
 
+/* The same, and why. */
+bool delivery_obstacle(struct delivery *delivery, struct fault *fault);
+
 /* Why the destination is down. false: it is not. */
 bool delivery_fault(struct delivery *delivery, struct fault *fault);
 

@@ -285,7 +285,7 @@ static void tell_untried(struct mailbox *mailbox)
             untried++;
     }
     mailbox->outcome->waiting_messages += untried;
-    if (untried > 0 && delivery_fault(mailbox->params->delivery, &fault))
+    if (untried > 0 && delivery_obstacle(mailbox->params->delivery, &fault))
         mailbox_fault(mailbox, &fault, NULL);
 }
 
@@ -396,6 +396,8 @@ static void leave(struct mailbox *mailbox)
     if (mailbox->lock >= 0)
         lock_release(mailbox->lock);
     free(mailbox->top_uids);
+    free(mailbox->by_digest);
+    free(mailbox->row_used);
     free(mailbox->items);
     free(mailbox->questions);
     free(mailbox->deletable);

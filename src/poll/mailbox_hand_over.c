@@ -297,7 +297,7 @@ void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *mes
         return;
     }
     if (planned->action == PLAN_IDENTIFY) {
-        row = mailbox_identified(mailbox, message, &found, item);
+        row = mailbox_identified(mailbox, message, &found);
         if (row != NULL && !row_is_owed(row)) {
             known(mailbox, item, message, row);
             history_rows_free(&found);

@@ -93,7 +93,60 @@ int mailbox_identify_by_top(struct mailbox *mailbox)
     return result;
 }
 
-static bool used_already(const struct mailbox *mailbox, int64_t row)
+static int by_digest(const void *a, const void *b)
+{
+    const struct history_row *const *x = a;
+    const struct history_row *const *y = b;
+
+    return memcmp((*x)->digest, (*y)->digest, MESSAGE_DIGEST_SIZE);
+}
+
+/* The rows of the last listing that have a digest, sorted by it; made when it is needed first. */
+static int index_digests(struct mailbox *mailbox)
+{
+    size_t i;
+
+    if (mailbox->by_digest != NULL)
+        return 0;
+    mailbox->by_digest = malloc((mailbox->rows.count + 1) * sizeof(*mailbox->by_digest));
+    mailbox->row_used = calloc(mailbox->rows.count + 1, sizeof(*mailbox->row_used));
+    if (mailbox->by_digest == NULL || mailbox->row_used == NULL)
+        return -1;
+    for (i = 0; i < mailbox->rows.count; i++) {
+        if (mailbox->rows.rows[i].has_digest)
+            mailbox->by_digest[mailbox->digest_count++] = &mailbox->rows.rows[i];
+    }
+    qsort(mailbox->by_digest, mailbox->digest_count, sizeof(*mailbox->by_digest), by_digest);
+    return 0;
+}
+
+static const struct history_row *find_listed(struct mailbox *mailbox, const unsigned char *digest)
+{
+    size_t low = 0;
+    size_t high = mailbox->digest_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(mailbox->by_digest[middle]->digest, digest, MESSAGE_DIGEST_SIZE) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < mailbox->digest_count; low++) {
+        const struct history_row *row = mailbox->by_digest[low];
+        bool *used = &mailbox->row_used[row - mailbox->rows.rows];
+        if (memcmp(row->digest, digest, MESSAGE_DIGEST_SIZE) != 0)
+            break;
+        if (!*used) {
+            *used = true;
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* Whether another message of this run has taken the row: twins with one UID and one text are two messages. */
+static bool taken(const struct mailbox *mailbox, int64_t row)
 {
     size_t i;
 
@@ -105,19 +158,26 @@ static bool used_already(const struct mailbox *mailbox, int64_t row)
 }
 
 const struct history_row *mailbox_identified(struct mailbox *mailbox, const struct message *message,
-                                             struct history_rows *rows, size_t item)
+                                             struct history_rows *rows)
 {
+    const struct history_row *row;
     struct fault fault;
     size_t i;
 
-    (void)item;
+    if (index_digests(mailbox) < 0) {
+        (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_INTERNAL, "RETR", "out of memory");
+        mailbox_fault(mailbox, &fault, NULL);
+        return NULL;
+    }
+    row = find_listed(mailbox, message_digest(message));
+    if (row != NULL)
+        return row;
     if (history_find_digest(mailbox->params->history, mailbox->record.id, message_digest(message), rows, &fault) < 0) {
         mailbox_fault(mailbox, &fault, NULL);
         return NULL;
     }
-    /* Each row stands for one message: twins with one UID and one text are two messages. */
     for (i = 0; i < rows->count; i++) {
-        if (!used_already(mailbox, rows->rows[i].id))
+        if (!taken(mailbox, rows->rows[i].id))
             return &rows->rows[i];
     }
     return NULL;
@@ -138,7 +198,7 @@ void mailbox_forget_unidentified(struct mailbox *mailbox)
     for (i = 0; i < mailbox->rows.count; i++) {
         const struct history_row *row = &mailbox->rows.rows[i];
         if (!row->absent && strncmp(row->uid, PLAN_DIGEST_UID, strlen(PLAN_DIGEST_UID)) == 0 &&
-            !used_already(mailbox, row->id))
+            (mailbox->row_used == NULL || !mailbox->row_used[i]))
             absent[change.absent_count++] = row->id;
     }
     change.absent = absent;

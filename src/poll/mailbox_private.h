@@ -50,6 +50,9 @@ struct mailbox {
     struct pop3_listing listing;
     char *top_uids; /* identities made from TOP; the listing points into them */
     struct history_rows rows;
+    const struct history_row **by_digest; /* see mailbox_identity.c */
+    size_t digest_count;
+    bool *row_used; /* beside rows.rows: a message turned out to be this one */
     struct plan_limits limits;
     struct plan plan;
     struct mailbox_item *items; /* beside plan.items */
@@ -99,9 +102,9 @@ bool mailbox_left_alone(struct mailbox *mailbox);
 /* mailbox_identity.c: who is who where the server has no UIDs */
 /* keep mode: identities from TOP n 0. */
 int mailbox_identify_by_top(struct mailbox *mailbox);
-/* The row of an IDENTIFY item's message, by digest; NULL: it is new. */
+/* The row of an IDENTIFY item's message, by digest; NULL: it is new. rows: where it may be kept, to be freed by the caller. */
 const struct history_row *mailbox_identified(struct mailbox *mailbox, const struct message *message,
-                                             struct history_rows *rows, size_t item);
+                                             struct history_rows *rows);
 /* Rows known by digest that no message had: absent. Called when every item was looked at. */
 void mailbox_forget_unidentified(struct mailbox *mailbox);
 

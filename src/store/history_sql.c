@@ -87,7 +87,8 @@ const char *const history_sql[SQL_COUNT] = {
                          " FROM message INDEXED BY message_present WHERE mailbox = ?1 AND absent = 0",
     [SQL_LOAD_ABSENT] = "SELECT " ROW_COLUMNS " FROM message INDEXED BY message_absent"
                         " WHERE mailbox = ?1 AND uid = ?2 AND absent <> 0",
-    [SQL_FIND_DIGEST] = "SELECT " ROW_COLUMNS " FROM message WHERE mailbox = ?1 AND digest = ?2",
+    [SQL_FIND_DIGEST] = "SELECT " ROW_COLUMNS " FROM message INDEXED BY message_since"
+                        " WHERE mailbox = ?1 AND absent <> 0 AND digest = ?2",
 
     [SQL_MESSAGE_ADD] = "INSERT INTO message(mailbox, uid, octets, state, owed, first_seen)"
                         " VALUES (?1, ?2, ?3, 0, ?4, ?5)",

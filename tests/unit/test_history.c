@@ -297,17 +297,21 @@ static void a_reused_uid_forgets_the_old_message(void **state)
     assert_null(row.reply);
 }
 
-static void rows_are_found_by_their_digest(void **state)
+static void absent_rows_are_found_by_their_digest(void **state)
 {
     struct place *place = *state;
     const char *uids[] = {"u1", "u2", "u3"};
     unsigned char digest[32] = {7}, other[32] = {8};
+    struct history_plan gone = {0};
     struct history_rows rows;
     int64_t ids[3];
 
     plan(place, uids, 3, ids);
     record(place, ids[0]);
     record(place, ids[2]);
+    gone.absent = ids;
+    gone.absent_count = 3;
+    assert_int_equal(history_plan(place->history, place->mailbox.id, &gone, &fault), 0);
     assert_int_equal(history_find_digest(place->history, place->mailbox.id, digest, &rows, &fault), 0);
     assert_int_equal(rows.count, 2);
     assert_int_equal(rows.rows[1].id, ids[2]);
@@ -622,7 +626,7 @@ int main(void)
         TEST(a_partial_receipt_keeps_who_is_still_owed),
         TEST(refusals_wait_for_the_next_run_then_an_hour_doubling_to_a_day),
         TEST(a_reused_uid_forgets_the_old_message),
-        TEST(rows_are_found_by_their_digest),
+        TEST(absent_rows_are_found_by_their_digest),
         TEST(receipts_of_many_sessions_share_commits_but_not_failures),
         TEST(failed_runs_are_counted_until_a_success),
         TEST(a_plain_login_refusal_makes_the_account_wait_from_the_second),
