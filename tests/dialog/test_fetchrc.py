@@ -27,7 +27,7 @@ class Fetchrc(Case):
         self.far, self.near = self.pop3(letters(1)), self.smtp()
         text = GOOD % {"smtp": self.near.port, "pop3": self.far.port, "more": more, "behind": behind}
         name = more.split("=")[0]
-        head, account = text.split('account "gmx"')
+        head, account = text.split('account "gmx"', 1)
         if name and account.count(name + "=") > 1:      # it takes the place of the good one
             account = re.sub(rf"{name}=.*\n", "    # taken out\n", account, count=1)
         text = head + 'account "gmx"' + account
