@@ -174,9 +174,8 @@ void import_fetchmail_account(struct import *import, const struct settings *sett
 
     if (account == NULL)
         return;
-    if (service != NULL && strtoul(service, NULL, 10) > 0)
-        account->port = (unsigned)strtoul(service, NULL, 10);
-    else if (service != NULL && strcasecmp(service, "pop3") != 0 && strcasecmp(service, "pop3s") != 0)
+    if (service != NULL && !import_port(account, service) && strcasecmp(service, "pop3") != 0 &&
+        strcasecmp(service, "pop3s") != 0)
         import_note(import, account, "service %s: write its number as port", service);
     if (settings->user == NULL) {
         account->user = import_copy(import, import->self[0] != '\0' ? import->self : getenv("USER"));

@@ -166,8 +166,8 @@ static void put_server(struct file *file, struct import_account *account, const 
     char *print = prints != NULL ? tuple_item(&prints) : NULL;
 
     account->tls = strstr(type, "SSL") != NULL ? TLS_IMPLICIT : TLS_NONE;
-    if (port != NULL && strtoul(port, NULL, 10) > 0)
-        account->port = (unsigned)strtoul(port, NULL, 10);
+    if (port != NULL && !import_port(account, port))
+        import_note(file->import, account, "port %s: write its number", port);
     if (account->tls == TLS_NONE)
         return;
     put_file(file, account, "tls_ca_file", "ca_certs");

@@ -129,9 +129,7 @@ static void put_port(struct import *import, const struct section *section, struc
     const char *tls = get(section, "tls");
 
     account->tls = !is_on(tls) ? TLS_NONE : is_off(get(section, "tls_starttls")) ? TLS_IMPLICIT : TLS_STARTTLS;
-    if (port != NULL && strtoul(port, NULL, 10) > 0)
-        account->port = (unsigned)strtoul(port, NULL, 10);
-    else if (port != NULL && strcmp(port, "pop3") != 0 && strcmp(port, "pop3s") != 0)
+    if (port != NULL && !import_port(account, port) && strcmp(port, "pop3") != 0 && strcmp(port, "pop3s") != 0)
         import_note(import, account, "port %s: write its number", port);
 }
 

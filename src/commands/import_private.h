@@ -58,6 +58,9 @@ struct import_account *import_account(struct import *import, const char *title, 
 #define IMPORT_IDENTITY_MAX 1024
 bool import_identity(const struct import_account *account, char *dst, size_t size);
 
+/* Take a port if text is the number of one. */
+bool import_port(struct import_account *account, const char *text);
+
 /* The title of a destination with these option lines, made if no other has the same. */
 const char *import_destination(struct import *import, const char *options);
 

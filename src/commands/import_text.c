@@ -76,6 +76,17 @@ void import_print(struct import *import, struct buf *out, const char *fmt, ...)
         import->broken = true;
 }
 
+bool import_port(struct import_account *account, const char *text)
+{
+    char *end;
+    unsigned long port = strtoul(text, &end, 10);
+
+    if (end == text || *end != '\0' || port == 0 || port > 65535)
+        return false;
+    account->port = (unsigned)port;
+    return true;
+}
+
 static bool title_taken(const struct import *import, const char *title)
 {
     size_t i;
