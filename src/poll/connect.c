@@ -2,8 +2,8 @@
 
 #include "config/secret.h"
 
-void connect_oauth_params(const struct config *config, const struct config_account *account, const char *state_dir,
-                          struct oauth_params *params)
+void connect_oauth_params(const struct config *config, const struct config_account *account,
+                          const char *state_dir, struct oauth_params *params)
 {
     const struct config_oauth *oauth = account->oauth;
 
@@ -22,8 +22,8 @@ void connect_oauth_params(const struct config *config, const struct config_accou
                                     .timeout = config->timeout};
 }
 
-static int fetch_token(const struct connect_params *with, const struct config_account *account, const char *refuse,
-                       struct buf *token, struct fault *fault)
+static int fetch_token(const struct connect_params *with, const struct config_account *account,
+                       const char *refuse, struct buf *token, struct fault *fault)
 {
     unsigned timeout = with->config->timeout;
     struct oauth_params params;
@@ -51,8 +51,8 @@ static bool wants_token(const struct config_account *account)
     return account->oauth != NULL || account->token_command != NULL;
 }
 
-static int fetch_secret(const struct connect_params *with, const struct config_account *account, struct buf *secret,
-                        struct fault *fault)
+static int fetch_secret(const struct connect_params *with, const struct config_account *account,
+                        struct buf *secret, struct fault *fault)
 {
     if (with->no_login)
         return 0;
@@ -79,8 +79,9 @@ static struct wire_params wire_params_of(const struct connect_params *with, cons
                                 .certificate = with->certificate};
 }
 
-static int open_mailbox(struct pop3 **pop3, const struct connect_params *with, const struct config_account *account,
-                        const char *secret, struct pop3_login *login, struct fault *fault)
+static int open_mailbox(struct pop3 **pop3, const struct connect_params *with,
+                        const struct config_account *account, const char *secret, struct pop3_login *login,
+                        struct fault *fault)
 {
     static const enum pop3_pipelining pipelining[] = {[CONFIG_PIPELINING_AUTO] = POP3_PIPELINING_AUTO,
                                                       [CONFIG_PIPELINING_ON] = POP3_PIPELINING_ON,
@@ -103,8 +104,9 @@ static int open_mailbox(struct pop3 **pop3, const struct connect_params *with, c
 }
 
 /* A token that the server refuses may have been withdrawn before its time: one fresh one is tried. */
-static int try_fresh_token(struct pop3 **pop3, const struct connect_params *with, const struct config_account *account,
-                           const struct buf *refused, struct pop3_login *login, struct fault *fault)
+static int try_fresh_token(struct pop3 **pop3, const struct connect_params *with,
+                           const struct config_account *account, const struct buf *refused,
+                           struct pop3_login *login, struct fault *fault)
 {
     struct buf token;
     int result;
@@ -117,8 +119,8 @@ static int try_fresh_token(struct pop3 **pop3, const struct connect_params *with
     return result;
 }
 
-int connect_mailbox(struct pop3 **pop3, const struct connect_params *params, const struct config_account *account,
-                    struct pop3_login *login, struct fault *fault)
+int connect_mailbox(struct pop3 **pop3, const struct connect_params *params,
+                    const struct config_account *account, struct pop3_login *login, struct fault *fault)
 {
     struct buf secret;
     int result;
@@ -146,7 +148,8 @@ int connect_destination_secret(const struct config *config, const struct config_
 }
 
 int connect_destination(struct smtp **smtp, const struct connect_params *params,
-                        const struct config_destination *destination, const char *password, struct fault *fault)
+                        const struct config_destination *destination, const char *password,
+                        struct fault *fault)
 {
     struct smtp_params session = {.wire = wire_params_of(params, &destination->peer),
                                   .auth = destination->peer.auth,

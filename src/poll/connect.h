@@ -1,7 +1,8 @@
-/* Sessions as the fetchrc describes them: from an account or a destination to a logged-in POP3 or SMTP session.
+/* Sessions as the fetchrc describes them: from an account or a destination to a logged-in POP3 or SMTP
+ * session.
  *
- * Ownership: everything in the parameters is borrowed; the session is the caller's. Threads: any. Errors: those of
- * pop3_open(), smtp_open(), secret_get() and oauth_token(). */
+ * Ownership: everything in the parameters is borrowed; the session is the caller's. Threads: any. Errors:
+ * those of pop3_open(), smtp_open(), secret_get() and oauth_token(). */
 #ifndef POPFERRY_POLL_CONNECT_H
 #define POPFERRY_POLL_CONNECT_H
 
@@ -20,10 +21,10 @@ struct connect_params {
     struct wire_certificate *certificate; /* told even when the session fails; may be NULL */
 };
 
-/* Fetch the account's password or token, connect, log in. A token that the server refuses is replaced once. login is told also
- * when -1 is returned. */
-int connect_mailbox(struct pop3 **pop3, const struct connect_params *params, const struct config_account *account,
-                    struct pop3_login *login, struct fault *fault);
+/* Fetch the account's password or token, connect, log in. A token that the server refuses is replaced once.
+ * login is told also when -1 is returned. */
+int connect_mailbox(struct pop3 **pop3, const struct connect_params *params,
+                    const struct config_account *account, struct pop3_login *login, struct fault *fault);
 
 /* The destination's password into `secret` (cap SECRET_MAX), which stays empty where the fetchrc has none. */
 int connect_destination_secret(const struct config *config, const struct config_destination *destination,
@@ -31,10 +32,11 @@ int connect_destination_secret(const struct config *config, const struct config_
 
 /* Connect, EHLO, log in. password: from connect_destination_secret(), NULL: none. */
 int connect_destination(struct smtp **smtp, const struct connect_params *params,
-                        const struct config_destination *destination, const char *password, struct fault *fault);
+                        const struct config_destination *destination, const char *password,
+                        struct fault *fault);
 
 /* What OAuth2 needs to know of an account that has an `oauth`. */
-void connect_oauth_params(const struct config *config, const struct config_account *account, const char *state_dir,
-                          struct oauth_params *params);
+void connect_oauth_params(const struct config *config, const struct config_account *account,
+                          const char *state_dir, struct oauth_params *params);
 
 #endif
