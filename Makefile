@@ -107,7 +107,7 @@ test-peers:
 	@$(MAKE) -s test TESTS=peers
 
 ## asan         the tests with AddressSanitizer and UndefinedBehaviorSanitizer (ASAN_TESTS=)
-ASAN_TESTS ?= unit dialog peers
+ASAN_TESTS ?= unit dialog e2e
 asan:
 	@contrib/deps.sh build test
 	@$(MAKE) -s $(PARALLEL) all unit BUILD=build/asan PROGRAM=build/asan/popferry SANITIZE=address,undefined OPT='-O1 -g'
