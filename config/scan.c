@@ -154,7 +154,7 @@ static void word(struct scan *scan, struct token *token)
     token->end = scan->at;
 }
 
-/* Hide what was noted from libconfuse; the lines stay. */
+/* The lines stay. */
 static void blank(struct scan *scan, size_t start)
 {
     for (; start < scan->at; start++) {
@@ -191,7 +191,7 @@ static bool skip_blanks(struct scan *scan)
         if (c == '#' || (c == '/' && (peek(scan, 1) == '/' || peek(scan, 1) == '*'))) {
             if (!skip_comment(scan))
                 return false;
-        } else if (isspace((unsigned char)c) || c == '*' || (c == '+' && peek(scan, 1) != '=')) {
+        } else if (strchr(" \t\r\n*", c) != NULL || (c == '+' && peek(scan, 1) != '=')) {
             step(scan);
         } else {
             break;
@@ -253,6 +253,12 @@ static bool skip_nested(struct scan *scan, enum token_kind open, enum token_kind
             depth--;
     }
     return true;
+}
+
+/* What was noted, from its name on, is not for libconfuse to see. */
+static void hide(struct scan *scan, struct token name)
+{
+    blank(scan, name.start - (name.kind == STRING)); /* with its quote */
 }
 
 static bool skip_value(struct scan *scan, int line)
@@ -335,7 +341,7 @@ static bool known_value(struct scan *scan, const struct option_row *row, struct 
         return stop(scan, name.line, "%s has no value; write %s = VALUE", row->name, row->name);
     if (!listed && (value.kind == OPEN || append)) {
         note(scan, name.line, "%s takes one value; write %s = VALUE", row->name, row->name);
-        blank(scan, name.start);
+        hide(scan, name);
         return ok;
     }
     /* password_command is a secret to logs, yet no password. */
@@ -357,7 +363,7 @@ static bool option(struct scan *scan, enum option_section section, struct token 
     unknown_option(scan, section, name);
     if (!skip_value(scan, name.line))
         return false;
-    blank(scan, name.start);
+    hide(scan, name);
     return true;
 }
 
@@ -386,7 +392,7 @@ static bool section(struct scan *scan, enum option_section outer, struct token n
         note(scan, name.line, "a section needs a title: %s \"TITLE\" {", option_tables[kind].name);
     if (!skip_nested(scan, OPEN, CLOSE, name.line))
         return false;
-    blank(scan, name.start);
+    hide(scan, name);
     return true;
 }
 
@@ -408,7 +414,7 @@ static bool call(struct scan *scan, enum option_section section, struct token na
         note(scan, name.line, "the one thing that is written with parentheses is include(\"FILE\")");
     if (!skip_nested(scan, LEFT, RIGHT, name.line))
         return false;
-    blank(scan, name.start);
+    hide(scan, name);
     return true;
 }
 

@@ -182,7 +182,7 @@ static bool url_behind(const char *value, const char *scheme)
 
 const char *value_https(const char *value)
 {
-    /* Clear text stays on this host; whether such a name is really one of its own is looked at when it is used. */
+    /* Clear text stays on this host; whether such a name is one of its own is looked at when it is used. */
     static const char *const schemes[] = {"https://", "http://127.", "http://localhost", "http://[::1]"};
     size_t i;
 
