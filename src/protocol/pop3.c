@@ -72,8 +72,8 @@ static int check_libcurl_login(const struct pop3 *pop3, struct fault *fault)
 {
     if (strncmp(wire_last_early_line(pop3->wire), "+OK", 3) == 0)
         return 0;
-    return fault_set(fault, pop3->scope, FAULT_LOGIN, "login", "%s does not offer the login mechanism asked for",
-                     pop3->host);
+    return fault_set(fault, pop3->scope, FAULT_LOGIN, "login",
+                     "%s does not offer the login mechanism asked for", pop3->host);
 }
 
 static int open_wire(struct pop3 *pop3, const struct pop3_params *params, struct fault *fault)
@@ -172,9 +172,10 @@ int pop3_quiet(struct pop3 *pop3, struct fault *fault)
     (void)fault_quote(quoted, sizeof(quoted), data, len < 200 ? len : 200);
     /* The farewell of a server that was tired of waiting. */
     if (len >= 4 && memcmp(data, "-ERR", 4) == 0)
-        return fault_set(fault, pop3->scope, FAULT_RETRY, "session", "%s ended the session: %s", pop3->host, quoted);
-    return fault_set(fault, pop3->scope, FAULT_PROTOCOL, "session", "%s spoke before it was asked: %s", pop3->host,
-                     quoted);
+        return fault_set(fault, pop3->scope, FAULT_RETRY, "session", "%s ended the session: %s", pop3->host,
+                         quoted);
+    return fault_set(fault, pop3->scope, FAULT_PROTOCOL, "session", "%s spoke before it was asked: %s",
+                     pop3->host, quoted);
 }
 
 int pop3_read_status(struct pop3 *pop3, const char *stage, unsigned number, bool continuation,
@@ -193,8 +194,9 @@ int pop3_read_status(struct pop3 *pop3, const char *stage, unsigned number, bool
         return 0;
     if (continuation && status->len > 0 && line[0] == '+' && (status->len == 1 || line[1] == ' '))
         return 0;
-    return fault_set(fault, pop3->scope, FAULT_PROTOCOL, stage, "%s answered %s with neither +OK nor -ERR: %s",
-                     pop3->host, stage, fault_quote(quoted, sizeof(quoted), line, status->len));
+    return fault_set(fault, pop3->scope, FAULT_PROTOCOL, stage,
+                     "%s answered %s with neither +OK nor -ERR: %s", pop3->host, stage,
+                     fault_quote(quoted, sizeof(quoted), line, status->len));
 }
 
 int pop3_refused(const struct pop3 *pop3, const char *stage, const char *what, bool login,
@@ -293,7 +295,8 @@ int pop3_reply(struct pop3 *pop3, struct pop3_reply *reply, struct fault *fault)
     struct pop3_asked asked;
 
     if (pop3->owed == 0 || pop3->in_body)
-        return fault_set(fault, pop3->scope, FAULT_INTERNAL, "session", "a reply is read that was not asked for");
+        return fault_set(fault, pop3->scope, FAULT_INTERNAL, "session",
+                         "a reply is read that was not asked for");
     if (write_waiting(pop3, fault) < 0)
         return -1;
     asked = *asked_at(pop3, 0);
@@ -348,7 +351,8 @@ int pop3_body(struct pop3 *pop3, struct message *message, struct fault *fault)
     int end = 0;
 
     if (!pop3->in_body)
-        return fault_set(fault, pop3->scope, FAULT_INTERNAL, "session", "a body is read that was not asked for");
+        return fault_set(fault, pop3->scope, FAULT_INTERNAL, "session",
+                         "a body is read that was not asked for");
     wire_mark(pop3->wire);
     if (message == NULL)
         end = drop_body(pop3, fault) < 0 ? -1 : 1;

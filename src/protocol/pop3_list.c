@@ -12,8 +12,8 @@
 /* One usable line of LIST or UIDL. */
 struct item {
     unsigned number;
-    unsigned order;  /* which line it was */
-    uint64_t value;  /* octets, or where the UID stands in `uids`; UNKNOWN: none */
+    unsigned order; /* which line it was */
+    uint64_t value; /* octets, or where the UID stands in `uids`; UNKNOWN: none */
 };
 
 struct items {
@@ -100,7 +100,8 @@ static int take_capability(struct survey *survey, const char *line, size_t len, 
     return 0;
 }
 
-/* The lines of a multi-line answer up to the one with a dot alone. A line that is too long for any use is passed over. */
+/* The lines of a multi-line answer up to the one with a dot alone. A line that is too long for any use is
+ * passed over. */
 static int read_lines(struct survey *survey, const char *stage, size_t most,
                       int (*take)(struct survey *, const char *, size_t, struct fault *), struct fault *fault)
 {
@@ -130,8 +131,9 @@ static int read_stat(struct survey *survey, struct fault *fault)
 
     if (pop3_read_status(survey->pop3, "STAT", 0, false, &status, fault) < 0)
         return -1;
-    survey->stat_known = status.status == POP3_OK && pop3_parse_pair(status.text, status.text_len, &listing->stat_count,
-                                                                     &listing->stat_octets, &has_octets);
+    survey->stat_known =
+        status.status == POP3_OK && pop3_parse_pair(status.text, status.text_len, &listing->stat_count,
+                                                    &listing->stat_octets, &has_octets);
     if (!survey->stat_known)
         listing->stat_count = listing->stat_octets = 0;
     return 0;
@@ -194,8 +196,8 @@ static int ask_last(struct survey *survey, struct fault *fault)
     if (pop3_quiet(pop3, fault) < 0 || wire_command(pop3->wire, fault, "LAST") < 0 ||
         pop3_read_status(pop3, "LAST", 0, false, &status, fault) < 0)
         return -1;
-    if (status.status == POP3_OK && pop3_parse_pair(status.text, status.text_len, &number, &octets, &has_octets) &&
-        is_number(number))
+    if (status.status == POP3_OK &&
+        pop3_parse_pair(status.text, status.text_len, &number, &octets, &has_octets) && is_number(number))
         survey->listing->last = (unsigned)number;
     return 0;
 }
@@ -212,7 +214,8 @@ static int ask_all(struct survey *survey, struct fault *fault)
     size_t i;
 
     for (i = 0; batch && i < count; i++)
-        if ((i == 0 && pop3_quiet(pop3, fault) < 0) || wire_command(pop3->wire, fault, "%s", questions[i].command) < 0)
+        if ((i == 0 && pop3_quiet(pop3, fault) < 0) ||
+            wire_command(pop3->wire, fault, "%s", questions[i].command) < 0)
             return -1;
     for (i = 0; i < count; i++) {
         if (!batch &&
@@ -302,7 +305,8 @@ int pop3_list(struct pop3 *pop3, struct pop3_listing *listing, struct fault *fau
     *listing = (struct pop3_listing){0};
     buf_init(&listing->uids, UIDS_MAX);
     if (pop3->owed > 0 || pop3->in_body)
-        return fault_set(fault, pop3->scope, FAULT_INTERNAL, "listing", "a listing is asked for within a window");
+        return fault_set(fault, pop3->scope, FAULT_INTERNAL, "listing",
+                         "a listing is asked for within a window");
     result = ask_all(&survey, fault);
     if (result == 0)
         result = merge(&survey, fault);

@@ -6,7 +6,7 @@
 #include "protocol/pop3_private.h"
 
 #define STAGE "login"
-#define LINE_MAX_OCTETS 255     /* of a command, with CRLF (RFC 2449 section 4, RFC 5034 section 4) */
+#define LINE_MAX_OCTETS 255      /* of a command, with CRLF (RFC 2449 section 4, RFC 5034 section 4) */
 #define RESPONSE_MAX (64 * 1024) /* base64 of user name and password */
 
 const char *pop3_login_options(const struct pop3_params *params)
@@ -33,8 +33,8 @@ const char *pop3_login_options(const struct pop3_params *params)
 }
 
 /* The end of a login: +OK, or a refusal that the caller hears about. */
-static int conclude(struct pop3 *pop3, const struct pop3_params *params, const struct pop3_status_line *status,
-                    struct fault *fault)
+static int conclude(struct pop3 *pop3, const struct pop3_params *params,
+                    const struct pop3_status_line *status, struct fault *fault)
 {
     if (status->status == POP3_OK)
         return 0;
@@ -60,8 +60,8 @@ static int check_one_line(const struct pop3 *pop3, const char *what, const char 
     return fault_set(fault, pop3->scope, FAULT_LOGIN, STAGE, "the %s holds a line end", what);
 }
 
-static int login_user(struct pop3 *pop3, const struct pop3_params *params, const char *user, const char *password,
-                      struct fault *fault)
+static int login_user(struct pop3 *pop3, const struct pop3_params *params, const char *user,
+                      const char *password, struct fault *fault)
 {
     struct pop3_status_line status;
 
@@ -89,24 +89,24 @@ static int digest(const char *stamp, size_t stamp_len, const char *password, cha
 
     done = md5 != NULL && EVP_DigestInit_ex(md5, EVP_md5(), NULL) == 1 &&
            EVP_DigestUpdate(md5, stamp, stamp_len) == 1 &&
-           EVP_DigestUpdate(md5, password, strlen(password)) == 1 && EVP_DigestFinal_ex(md5, sum, &len) == 1 &&
-           len == 16;
+           EVP_DigestUpdate(md5, password, strlen(password)) == 1 &&
+           EVP_DigestFinal_ex(md5, sum, &len) == 1 && len == 16;
     EVP_MD_CTX_free(md5);
     for (i = 0; done && i < len; i++)
         (void)snprintf(hex + (size_t)i * 2, 3, "%02x", sum[i]);
     return done ? 0 : -1;
 }
 
-static int login_apop(struct pop3 *pop3, const struct pop3_params *params, const char *user, const char *password,
-                      const char *stamp, size_t stamp_len, struct fault *fault)
+static int login_apop(struct pop3 *pop3, const struct pop3_params *params, const char *user,
+                      const char *password, const char *stamp, size_t stamp_len, struct fault *fault)
 {
     struct pop3_status_line status;
     char show[300];
     char hex[33];
 
     if (stamp == NULL)
-        return fault_set(fault, pop3->scope, FAULT_LOGIN, STAGE, "%s does not offer APOP: no timestamp in its greeting",
-                         pop3->host);
+        return fault_set(fault, pop3->scope, FAULT_LOGIN, STAGE,
+                         "%s does not offer APOP: no timestamp in its greeting", pop3->host);
     if (digest(stamp, stamp_len, password, hex) < 0)
         return internal(pop3, "APOP needs MD5, which OpenSSL does not offer here", fault);
     if (check_one_line(pop3, "user name", user, fault) < 0 || pop3_quiet(pop3, fault) < 0)
@@ -153,14 +153,15 @@ static int exchange_plain(struct pop3 *pop3, const char *response, struct pop3_s
         return -1;
     if (status->status != POP3_GARBAGE)
         return 0;
-    /* "+ ": it asks for the response, because it did not fit or is older than initial responses (RFC 1734). */
+    /* "+ ": it asks for the response, because it did not fit or is older than initial responses (RFC 1734).
+     */
     if (wire_secret_command(pop3->wire, "", response, fault) < 0)
         return -1;
     return pop3_read_status(pop3, STAGE, 0, false, status, fault);
 }
 
-static int login_plain(struct pop3 *pop3, const struct pop3_params *params, const char *user, const char *password,
-                       struct fault *fault)
+static int login_plain(struct pop3 *pop3, const struct pop3_params *params, const char *user,
+                       const char *password, struct fault *fault)
 {
     struct pop3_status_line status;
     struct buf response;

@@ -36,8 +36,8 @@ struct pop3_status_line {
 /* Make sure that nothing has come that nobody asked for: it would be taken for the next answer. */
 int pop3_quiet(struct pop3 *pop3, struct fault *fault);
 
-/* Read a status line. Garbage is FAULT_PROTOCOL, but with a continuation allowed ("+ ", RFC 5034 section 4) that
- * is POP3_GARBAGE with a text. stage: what it answers, static text. */
+/* Read a status line. Garbage is FAULT_PROTOCOL, but with a continuation allowed ("+ ", RFC 5034 section 4)
+ * that is POP3_GARBAGE with a text. stage: what it answers, static text. */
 int pop3_read_status(struct pop3 *pop3, const char *stage, unsigned number, bool continuation,
                      struct pop3_status_line *status, struct fault *fault);
 

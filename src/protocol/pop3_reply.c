@@ -68,13 +68,13 @@ enum pop3_status pop3_parse_status(const char *line, size_t len, const char **te
     return status;
 }
 
-/* Whether the refusal itself says that it will pass. Only plain words count: a wrong password that is taken for a
- * passing fault is tried again in every run, and that gets accounts locked. */
+/* Whether the refusal itself says that it will pass. Only plain words count: a wrong password that is taken
+ * for a passing fault is tried again in every run, and that gets accounts locked. */
 static bool sounds_passing(const char *text, size_t len)
 {
     static const char *const words[] = {
-        "lock", "in use", "busy", "try again", "try later", "retry later", "temporar", "too many", "already",
-        "unavailable",
+        "lock",        "in use",   "busy",     "try again", "try later",
+        "retry later", "temporar", "too many", "already",   "unavailable",
     };
     static const char *const lasting[] = {"account is locked", "account locked", "locked out", "permanent"};
     size_t at, i;

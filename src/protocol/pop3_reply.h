@@ -22,20 +22,23 @@ enum pop3_code {
     POP3_CODE_OTHER,
 };
 
-/* A status line. *text: what stands behind "+OK " or "-ERR ". *code: the response code in [brackets], if any. */
+/* A status line. *text: what stands behind "+OK " or "-ERR ". *code: the response code in [brackets], if any.
+ */
 enum pop3_status pop3_parse_status(const char *line, size_t len, const char **text, enum pop3_code *code);
 
-/* What a -ERR line means where it refuses a session: to the greeting (login false) or to the login. [AUTH] is FAULT_LOGIN, [SYS/PERM]
- * FAULT_PROTOCOL, other known codes FAULT_RETRY. Without a code: FAULT_RETRY for a greeting and for a login that was
- * plainly refused for a passing reason (locked, in use, try again), else FAULT_LOGIN. No -ERR line: FAULT_PROTOCOL. */
+/* What a -ERR line means where it refuses a session: to the greeting (login false) or to the login. [AUTH] is
+ * FAULT_LOGIN, [SYS/PERM] FAULT_PROTOCOL, other known codes FAULT_RETRY. Without a code: FAULT_RETRY for a
+ * greeting and for a login that was plainly refused for a passing reason (locked, in use, try again), else
+ * FAULT_LOGIN. No -ERR line: FAULT_PROTOCOL. */
 enum fault_class pop3_refusal_class(const char *line, size_t len, bool login);
 
 /* "12 3456" -> number and octets. STAT's answer text and LIST's lines. false: malformed. A line
  * with a number alone: *has_octets false. */
 bool pop3_parse_pair(const char *line, size_t len, uint64_t *number, uint64_t *octets, bool *has_octets);
 
-/* "12 whqtswO00WBw418f9t5JxYwZ" -> number and UID. Octets 0x21 to 0x7E are what RFC 1939 allows in a UID, 1 to 70 of them; more and
- * others are taken as they are, up to 1000 octets without NUL, space or control characters. false: no usable UID. */
+/* "12 whqtswO00WBw418f9t5JxYwZ" -> number and UID. Octets 0x21 to 0x7E are what RFC 1939 allows in a UID, 1
+ * to 70 of them; more and others are taken as they are, up to 1000 octets without NUL, space or control
+ * characters. false: no usable UID. */
 bool pop3_parse_uid(const char *line, size_t len, uint64_t *number, const char **uid, size_t *uid_len);
 
 /* CAPA. */

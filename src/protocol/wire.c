@@ -12,7 +12,7 @@
 #include "protocol/wire_private.h"
 #include "report/log.h"
 
-#define RX_FIRST (16 * 1024)  /* a hundred connections wait at the same time: small until a reply fills it */
+#define RX_FIRST (16 * 1024) /* a hundred connections wait at the same time: small until a reply fills it */
 #define RX_USUAL (64 * 1024)
 #define RX_MAX (256 * 1024)   /* while sending waits for room */
 #define OUT_MAX (1024 * 1024) /* commands not sent yet */
@@ -62,7 +62,8 @@ static int closed_fault(const struct wire *wire, struct fault *fault)
 
     return fault_set(fault, wire->scope, FAULT_RETRY, wire->stage,
                      "%s closed the connection (while waiting for the reply to %s)%s%s", wire->host,
-                     waited_for(wire, text), wire->complaint[0] != '\0' ? ", having said: " : "", wire->complaint);
+                     waited_for(wire, text), wire->complaint[0] != '\0' ? ", having said: " : "",
+                     wire->complaint);
 }
 
 static bool stopped(const struct wire *wire)
@@ -78,14 +79,14 @@ static int late_fault(const struct wire *wire, unsigned timeout, bool sending, s
     if (stopped(wire))
         return fault_set(fault, wire->scope, FAULT_RETRY, wire->stage, "stopped by a signal (%s)", text);
     if (sending)
-        return fault_set(fault, wire->scope, FAULT_RETRY, wire->stage, "%s took nothing for %u s (%s)", wire->host,
-                         timeout, text);
-    return fault_set(fault, wire->scope, FAULT_RETRY, wire->stage, "%s did not answer within %u s (%s)", wire->host,
-                     timeout, text);
+        return fault_set(fault, wire->scope, FAULT_RETRY, wire->stage, "%s took nothing for %u s (%s)",
+                         wire->host, timeout, text);
+    return fault_set(fault, wire->scope, FAULT_RETRY, wire->stage, "%s did not answer within %u s (%s)",
+                     wire->host, timeout, text);
 }
 
-/* Wait for `events` until `deadline` (clock_ms()), or for what is left after a stop was asked for. Returns what poll(2)
- * saw, 0 when the time is over. */
+/* Wait for `events` until `deadline` (clock_ms()), or for what is left after a stop was asked for. Returns
+ * what poll(2) saw, 0 when the time is over. */
 static int wait_until(struct wire *wire, short events, int64_t deadline)
 {
     for (;;) {
@@ -169,7 +170,8 @@ static int await_octets(struct wire *wire, int64_t deadline, unsigned timeout, s
     }
 }
 
-/* The line that ends `n` octets behind rx_start, at its LF. dropped: it was longer, and only WIRE_LINE_MAX octets are left. */
+/* The line that ends `n` octets behind rx_start, at its LF. dropped: it was longer, and only WIRE_LINE_MAX
+ * octets are left. */
 static void hand_out_line(struct wire *wire, size_t n, bool dropped, char **line, size_t *len, bool *cut)
 {
     char *start = wire->rx + wire->rx_start;
@@ -189,8 +191,8 @@ static void hand_out_line(struct wire *wire, size_t n, bool dropped, char **line
         *cut = dropped;
 }
 
-static int next_line(struct wire *wire, char **line, size_t *len, bool *cut, int64_t deadline, unsigned timeout,
-                     struct fault *fault)
+static int next_line(struct wire *wire, char **line, size_t *len, bool *cut, int64_t deadline,
+                     unsigned timeout, struct fault *fault)
 {
     size_t scanned = 0;
     size_t dropped = 0;
@@ -213,7 +215,8 @@ static int next_line(struct wire *wire, char **line, size_t *len, bool *cut, int
             wire->rx_end = wire->rx_start + scanned;
         }
         if (dropped > LINE_DROP_MAX)
-            return fault_set(fault, wire->scope, FAULT_PROTOCOL, wire->stage, "%s sent a line without end", wire->host);
+            return fault_set(fault, wire->scope, FAULT_PROTOCOL, wire->stage, "%s sent a line without end",
+                             wire->host);
         if (await_octets(wire, deadline, timeout, fault) < 0)
             return -1;
     }
@@ -277,7 +280,8 @@ uint64_t wire_received(const struct wire *wire)
 
 /* ---- output ---- */
 
-/* Sending failed. A server that refused in the middle has said why before it closed: keep that for wire_line(). */
+/* Sending failed. A server that refused in the middle has said why before it closed: keep that for
+ * wire_line(). */
 static int broken_by_peer(struct wire *wire, struct fault *fault)
 {
     while (fill(wire, RX_MAX) > 0)

@@ -11,7 +11,8 @@ int wire_global_init(struct fault *fault)
     CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
 
     if (code != CURLE_OK)
-        return fault_set(fault, FAULT_OF_RUN, FAULT_INTERNAL, "connect", "libcurl: %s", curl_easy_strerror(code));
+        return fault_set(fault, FAULT_OF_RUN, FAULT_INTERNAL, "connect", "libcurl: %s",
+                         curl_easy_strerror(code));
     return 0;
 }
 
@@ -89,8 +90,9 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t len, void
     if (!wire->authenticating && shown > 5 && memcmp(data, "AUTH ", 5) == 0) {
         const char *end = memchr(data + 5, ' ', shown - 5);
         char line[64];
-        (void)snprintf(line, sizeof(line), "AUTH %.*s%s", (int)(end == NULL ? shown - 5 : (size_t)(end - data) - 5),
-                       data + 5, end == NULL ? "" : " ***");
+        (void)snprintf(line, sizeof(line), "AUTH %.*s%s",
+                       (int)(end == NULL ? shown - 5 : (size_t)(end - data) - 5), data + 5,
+                       end == NULL ? "" : " ***");
         log_dialogue(wire->tag, '>', line, strlen(line));
     } else {
         log_dialogue(wire->tag, '>', "***", 3);
@@ -99,7 +101,8 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t len, void
     return 0;
 }
 
-static int on_progress(void *context, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+static int on_progress(void *context, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal,
+                       curl_off_t ulnow)
 {
     (void)context, (void)dltotal, (void)dlnow, (void)ultotal, (void)ulnow;
     return stop_requested() ? 1 : 0;

@@ -32,9 +32,11 @@ static int token_refused(const struct wire *wire, const char *challenge, struct 
     int got = EVP_DecodeBlock(words, (const unsigned char *)challenge, (int)len);
 
     if (got <= 0 || words[0] != '{')
-        return fault_set(fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login with a challenge", wire->host);
-    return fault_set(fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login: %s", wire->host,
-                     fault_quote(quoted, sizeof(quoted), (const char *)words, strnlen((const char *)words, (size_t)got)));
+        return fault_set(fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login with a challenge",
+                         wire->host);
+    return fault_set(
+        fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login: %s", wire->host,
+        fault_quote(quoted, sizeof(quoted), (const char *)words, strnlen((const char *)words, (size_t)got)));
 }
 
 /* The server said no, in the line early_last. login: to the login, else to the session as a whole. */
@@ -53,8 +55,8 @@ static int refused(const struct wire *wire, bool login, struct fault *fault)
     else if (line[0] == '5')
         class = login ? FAULT_LOGIN : FAULT_REFUSED;
     if (login && class == FAULT_PROTOCOL && line[0] != '-')
-        return fault_set(fault, wire->scope, FAULT_LOGIN, stage, "%s does not offer the login mechanism asked for",
-                         wire->host);
+        return fault_set(fault, wire->scope, FAULT_LOGIN, stage,
+                         "%s does not offer the login mechanism asked for", wire->host);
     return fault_set(fault, wire->scope, class, stage, "%s refused the %s: %s", wire->host,
                      login ? "login" : "connection", line);
 }
@@ -76,8 +78,9 @@ static int tls_failed(const struct wire *wire, const char *detail, struct fault 
                    strstr(detail, "unexpected eof") != NULL;
     char quoted[256];
 
-    return fault_set(fault, wire->scope, passing ? FAULT_RETRY : FAULT_PROTOCOL, "TLS", "TLS with %s failed: %s",
-                     wire->host, fault_quote(quoted, sizeof(quoted), detail, strlen(detail)));
+    return fault_set(fault, wire->scope, passing ? FAULT_RETRY : FAULT_PROTOCOL, "TLS",
+                     "TLS with %s failed: %s", wire->host,
+                     fault_quote(quoted, sizeof(quoted), detail, strlen(detail)));
 }
 
 static int broke(const struct wire *wire, const char *detail, struct fault *fault)
@@ -93,11 +96,13 @@ static int broke(const struct wire *wire, const char *detail, struct fault *faul
     if (number != 0)
         detail = strerror((int)number);
     if (strcmp(stage, "connect") == 0 && wire->host[0] == '/')
-        return fault_set(fault, wire->scope, FAULT_RETRY, stage, "cannot connect to %s: %s", wire->host, detail);
+        return fault_set(fault, wire->scope, FAULT_RETRY, stage, "cannot connect to %s: %s", wire->host,
+                         detail);
     if (strcmp(stage, "connect") == 0)
-        return fault_set(fault, wire->scope, FAULT_RETRY, stage, "cannot connect to %s port %u: %s", wire->host,
-                         wire->port, detail);
-    return fault_set(fault, wire->scope, FAULT_RETRY, stage, "%s closed the connection (%s)", wire->host, stage);
+        return fault_set(fault, wire->scope, FAULT_RETRY, stage, "cannot connect to %s port %u: %s",
+                         wire->host, wire->port, detail);
+    return fault_set(fault, wire->scope, FAULT_RETRY, stage, "%s closed the connection (%s)", wire->host,
+                     stage);
 }
 
 /* What on_line() gave up on, or a server that libcurl does not understand. */
@@ -113,7 +118,8 @@ static int not_understood(const struct wire *wire, struct fault *fault)
                          wire->host, wire->port, wire->service == WIRE_POP3 ? "POP3" : "SMTP", line);
     if (wire->tls == TLS_STARTTLS && (line[0] == '+' || line[0] == '2'))
         return fault_set(fault, wire->scope, FAULT_PROTOCOL, "TLS",
-                         "%s sent octets in clear behind its answer to the command that starts TLS", wire->host);
+                         "%s sent octets in clear behind its answer to the command that starts TLS",
+                         wire->host);
     return refused(wire, false, fault);
 }
 
@@ -137,8 +143,9 @@ int wire_connect_fault(const struct wire *wire, CURLcode code, const char *detai
         return fault_set(fault, wire->scope, FAULT_RETRY, "connect", "no way to %s through the proxy: %s",
                          wire->host, detail);
     case CURLE_OPERATION_TIMEDOUT:
-        return fault_set(fault, wire->scope, FAULT_RETRY, stage_reached(wire), "%s did not answer within %u s (%s)",
-                         wire->host, wire->timeout, stage_reached(wire));
+        return fault_set(fault, wire->scope, FAULT_RETRY, stage_reached(wire),
+                         "%s did not answer within %u s (%s)", wire->host, wire->timeout,
+                         stage_reached(wire));
     case CURLE_PEER_FAILED_VERIFICATION:
         return wire_tls_fault(wire, fault);
     case CURLE_SSL_CONNECT_ERROR:
@@ -161,7 +168,8 @@ int wire_connect_fault(const struct wire *wire, CURLcode code, const char *detai
     case CURLE_UNKNOWN_OPTION:
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_NOT_BUILT_IN:
-        return fault_set(fault, wire->scope, FAULT_INTERNAL, "connect", "libcurl: %s", curl_easy_strerror(code));
+        return fault_set(fault, wire->scope, FAULT_INTERNAL, "connect", "libcurl: %s",
+                         curl_easy_strerror(code));
     default:
         return broke(wire, detail, fault);
     }

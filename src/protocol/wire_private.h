@@ -1,5 +1,5 @@
-/* What the four files of the wire share: wire_connect.c (libcurl), wire_tls.c (certificates), wire_fault.c (what went
- * wrong before the dialogue), wire.c (the dialogue). */
+/* What the four files of the wire share: wire_connect.c (libcurl), wire_tls.c (certificates), wire_fault.c
+ * (what went wrong before the dialogue), wire.c (the dialogue). */
 #ifndef POPFERRY_PROTOCOL_WIRE_PRIVATE_H
 #define POPFERRY_PROTOCOL_WIRE_PRIVATE_H
 
@@ -11,11 +11,11 @@
 #define WIRE_EARLY_MAX (64 * 1024) /* octets before the dialogue is ours: greeting, capabilities, login */
 
 struct wire_tls {
-    const char *pin;       /* only while connecting */
-    unsigned contexts;     /* TLS handshakes begun */
-    unsigned foreign;      /* of them the first are not the server's but an HTTPS proxy's */
-    bool accepted;         /* the server's certificate passed the chain or the pin */
-    int error;             /* X509_V_...: why the chain did not */
+    const char *pin;   /* only while connecting */
+    unsigned contexts; /* TLS handshakes begun */
+    unsigned foreign;  /* of them the first are not the server's but an HTTPS proxy's */
+    bool accepted;     /* the server's certificate passed the chain or the pin */
+    int error;         /* X509_V_...: why the chain did not */
     struct wire_certificate certificate;
 };
 
@@ -52,8 +52,8 @@ struct wire {
     uint64_t received;
     struct buf out;
     bool out_secret;
-    bool closed; /* the peer sends no more */
-    bool broken; /* sending failed: only what has come can be read */
+    bool closed;          /* the peer sends no more */
+    bool broken;          /* sending failed: only what has come can be read */
     int64_t window_start; /* the 1 KiB rule: since when, and what had come by then */
     uint64_t window_received;
     char complaint[WIRE_REFUSAL_MAX]; /* the last line, if it was -ERR or 421 */

@@ -42,11 +42,12 @@ static void record(struct wire_certificate *certificate, X509 *x509, const SSL *
         for (i = 0; i < digest_len; i++)
             (void)snprintf(certificate->fingerprint + (size_t)i * 2, 3, "%02x", digest[i]);
     if (ssl != NULL)
-        (void)snprintf(certificate->tls_version, sizeof(certificate->tls_version), "%s", SSL_get_version(ssl));
+        (void)snprintf(certificate->tls_version, sizeof(certificate->tls_version), "%s",
+                       SSL_get_version(ssl));
 }
 
-/* Stands in for OpenSSL's own check, so that the certificate is known also when it fails, and so that a pin decides
- * before the first octet of a login. */
+/* Stands in for OpenSSL's own check, so that the certificate is known also when it fails, and so that a pin
+ * decides before the first octet of a login. */
 static int verify(X509_STORE_CTX *store, void *context)
 {
     struct wire *wire = context;
@@ -56,7 +57,8 @@ static int verify(X509_STORE_CTX *store, void *context)
     check->accepted = false;
     if (x509 == NULL)
         return 0;
-    record(&check->certificate, x509, X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    record(&check->certificate, x509,
+           X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     if (check->pin != NULL) {
         check->accepted = check->certificate.fingerprint[0] != '\0' &&
                           strcasecmp(check->certificate.fingerprint, check->pin) == 0;
@@ -76,7 +78,8 @@ static CURLcode on_context(CURL *easy, void *context, void *data)
     (void)easy;
     if (wire->check.contexts++ < wire->check.foreign)
         return CURLE_OK;
-    /* Whoever sits in the middle may have written what was said in clear: only the greeting stays, for APOP. */
+    /* Whoever sits in the middle may have written what was said in clear: only the greeting stays, for APOP.
+     */
     if (wire->tls == TLS_STARTTLS && wire->early.len > wire->greeting_len) {
         wire->early.len = wire->greeting_len;
         wire->early.data[wire->early.len] = '\0';
@@ -101,15 +104,16 @@ static bool hashed_directory(const char *path)
     return found;
 }
 
-/* Loading the whole bundle costs OpenSSL 3 tens of milliseconds and some megabytes for each connection; of a hashed
- * directory it reads only the certificates that it needs. */
+/* Loading the whole bundle costs OpenSSL 3 tens of milliseconds and some megabytes for each connection; of a
+ * hashed directory it reads only the certificates that it needs. */
 static CURLcode set_authorities(CURL *easy, const struct wire_params *params)
 {
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
     CURLcode code = CURLE_OK;
 
     if (params->tls_fingerprint != NULL || params->tls_ca_file != NULL) {
-        code = curl_easy_setopt(easy, CURLOPT_CAINFO, params->tls_fingerprint != NULL ? NULL : params->tls_ca_file);
+        code = curl_easy_setopt(easy, CURLOPT_CAINFO,
+                                params->tls_fingerprint != NULL ? NULL : params->tls_ca_file);
         if (code == CURLE_OK)
             code = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     } else if (hashed_directory(info->capath)) {
@@ -148,7 +152,8 @@ int wire_tls_fault(const struct wire *wire, struct fault *fault)
     enum fault_scope scope = wire->scope;
 
     if (!certificate->seen)
-        return fault_set(fault, scope, FAULT_PROTOCOL, "TLS", "the certificate of %s cannot be checked", host);
+        return fault_set(fault, scope, FAULT_PROTOCOL, "TLS", "the certificate of %s cannot be checked",
+                         host);
     if (wire->check.pin != NULL)
         return fault_set(fault, scope, FAULT_PROTOCOL, "TLS",
                          "the certificate of %s has the fingerprint sha256:%s and not the pinned one", host,
@@ -158,7 +163,8 @@ int wire_tls_fault(const struct wire *wire, struct fault *fault)
                          certificate->subject);
     if (wire->check.error == X509_V_OK)
         return fault_set(fault, scope, FAULT_PROTOCOL, "TLS",
-                         "the certificate of %s (%s) does not match the host name", host, certificate->subject);
-    return fault_set(fault, scope, FAULT_PROTOCOL, "TLS", "certificate of %s: %s (fingerprint sha256:%s)", host,
-                     X509_verify_cert_error_string(wire->check.error), certificate->fingerprint);
+                         "the certificate of %s (%s) does not match the host name", host,
+                         certificate->subject);
+    return fault_set(fault, scope, FAULT_PROTOCOL, "TLS", "certificate of %s: %s (fingerprint sha256:%s)",
+                     host, X509_verify_cert_error_string(wire->check.error), certificate->fingerprint);
 }

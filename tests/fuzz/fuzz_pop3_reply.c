@@ -28,7 +28,8 @@ static void check_status(const char *line, size_t len)
 
     must(within(line, len, text, 0));
     must(status != POP3_GARBAGE || code == POP3_CODE_NONE);
-    must((pop3_refusal_class(line, len, true) == FAULT_PROTOCOL) == (status != POP3_ERR || code == POP3_CODE_SYS_PERM));
+    must((pop3_refusal_class(line, len, true) == FAULT_PROTOCOL) ==
+         (status != POP3_ERR || code == POP3_CODE_SYS_PERM));
     must(pop3_refusal_class(line, len, false) != FAULT_LOGIN || code == POP3_CODE_AUTH);
 }
 
@@ -54,7 +55,8 @@ static void check_greeting(const char *line, size_t len)
     size_t stamp_len;
 
     if (pop3_parse_timestamp(line, len, &stamp, &stamp_len))
-        must(within(line, len, stamp, stamp_len) && stamp_len >= 3 && stamp[0] == '<' && stamp[stamp_len - 1] == '>');
+        must(within(line, len, stamp, stamp_len) && stamp_len >= 3 && stamp[0] == '<' &&
+             stamp[stamp_len - 1] == '>');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* A server on loopback that follows a script, for the tests of wire and pop3: one connection, one thread.
  *
- * Each step first expects a line (or none), waits, then sends. What goes wrong in the thread is told when the test
- * joins it. */
+ * Each step first expects a line (or none), waits, then sends. What goes wrong in the thread is told when the
+ * test joins it. */
 #ifndef POPFERRY_TESTS_UNIT_SCRIPTED_SERVER_H
 #define POPFERRY_TESTS_UNIT_SCRIPTED_SERVER_H
 
@@ -38,7 +38,7 @@ struct step {
 struct script {
     const struct step *steps;
     size_t count;
-    SSL_CTX *tls;     /* for implicit TLS and start_tls */
+    SSL_CTX *tls; /* for implicit TLS and start_tls */
     bool implicit;
     bool hold;        /* at the end wait for the client to close; else close at once */
     int small_buffer; /* SO_SNDBUF and SO_RCVBUF, 0: the system's */
@@ -89,7 +89,8 @@ static inline bool server_expect(struct server *server, const char *expect)
         server->lines++;
     if (len > 0 && (strcmp(expect, "*") == 0 || strcmp(expect, line) == 0))
         return true;
-    (void)snprintf(server->failure, sizeof(server->failure), "expected \"%.200s\", got \"%.200s\"", expect, line);
+    (void)snprintf(server->failure, sizeof(server->failure), "expected \"%.200s\", got \"%.200s\"", expect,
+                   line);
     return false;
 }
 
@@ -155,7 +156,8 @@ static inline void *server_run(void *context)
     while (good && server->script.swallow > 0) {
         ssize_t n = server_read(server, junk, sizeof(junk));
         if (n <= 0)
-            (void)snprintf(server->failure, sizeof(server->failure), "%zu octets are missing", server->script.swallow);
+            (void)snprintf(server->failure, sizeof(server->failure), "%zu octets are missing",
+                           server->script.swallow);
         good = n > 0;
         server->script.swallow -= n > 0 ? (size_t)n : 0;
     }
@@ -244,8 +246,8 @@ static inline void identity_make(struct identity *identity, const char *name, lo
     (void)ASN1_INTEGER_set(X509_get_serialNumber(x509), random() % 100000 + 1);
     (void)X509_gmtime_adj(X509_getm_notBefore(x509), -86400);
     (void)X509_gmtime_adj(X509_getm_notAfter(x509), seconds);
-    (void)X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "CN", MBSTRING_UTF8, (const unsigned char *)name, -1,
-                                     -1, 0);
+    (void)X509_NAME_add_entry_by_txt(X509_get_subject_name(x509), "CN", MBSTRING_UTF8,
+                                     (const unsigned char *)name, -1, -1, 0);
     (void)X509_set_issuer_name(x509, X509_get_subject_name(x509));
     (void)X509_set_pubkey(x509, key);
     (void)snprintf(alternative, sizeof(alternative), "DNS:%s", name);

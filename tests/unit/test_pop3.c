@@ -47,8 +47,11 @@ struct login_case {
 /* Open with the script; returns -1 with the fault, or 0 and the session closed again. */
 static int log_in(const struct login_case *row, struct fault *fault)
 {
-    struct script script = {
-        .steps = row->steps, .count = row->count, .hold = true, .tls = row->tls, .implicit = row->tls != NULL};
+    struct script script = {.steps = row->steps,
+                            .count = row->count,
+                            .hold = true,
+                            .tls = row->tls,
+                            .implicit = row->tls != NULL};
     struct server server;
     struct pop3_params params;
     struct pop3 *pop3;
@@ -67,24 +70,24 @@ static int log_in(const struct login_case *row, struct fault *fault)
     return result;
 }
 
-#define MUST_LOG_IN(array, ...)                                                              \
-    do {                                                                                     \
-        struct fault fault_ = {0};                                                           \
-        struct login_case case_ = {.steps = (array), .count = COUNT(array), __VA_ARGS__};    \
-        if (log_in(&case_, &fault_) < 0)                                                     \
-            fail_msg("%s: %s", fault_.stage, fault_.text);                                   \
-        assert_false(login.refused);                                                         \
+#define MUST_LOG_IN(array, ...)                                                           \
+    do {                                                                                  \
+        struct fault fault_ = {0};                                                        \
+        struct login_case case_ = {.steps = (array), .count = COUNT(array), __VA_ARGS__}; \
+        if (log_in(&case_, &fault_) < 0)                                                  \
+            fail_msg("%s: %s", fault_.stage, fault_.text);                                \
+        assert_false(login.refused);                                                      \
     } while (0)
 
-#define MUST_NOT_LOG_IN(array, class_, words, ...)                                           \
-    do {                                                                                     \
-        struct fault fault_ = {0};                                                           \
-        struct login_case case_ = {.steps = (array), .count = COUNT(array), __VA_ARGS__};    \
-        assert_int_equal(log_in(&case_, &fault_), -1);                                       \
-        if (strstr(fault_.text, words) == NULL)                                              \
-            fail_msg("\"%s\" lacks \"%s\"", fault_.text, words);                             \
-        assert_int_equal(fault_.class, class_);                                              \
-        assert_null(strstr(fault_.text, "tanstaaf"));                                        \
+#define MUST_NOT_LOG_IN(array, class_, words, ...)                                        \
+    do {                                                                                  \
+        struct fault fault_ = {0};                                                        \
+        struct login_case case_ = {.steps = (array), .count = COUNT(array), __VA_ARGS__}; \
+        assert_int_equal(log_in(&case_, &fault_), -1);                                    \
+        if (strstr(fault_.text, words) == NULL)                                           \
+            fail_msg("\"%s\" lacks \"%s\"", fault_.text, words);                          \
+        assert_int_equal(fault_.class, class_);                                           \
+        assert_null(strstr(fault_.text, "tanstaaf"));                                     \
     } while (0)
 
 static void auto_takes_apop_in_clear_where_a_timestamp_is(void **state)
@@ -100,11 +103,12 @@ static void auto_takes_apop_in_clear_where_a_timestamp_is(void **state)
 
 static void a_refused_apop_is_not_tried_otherwise(void **state)
 {
-    static const struct step steps[] = {{.send = "+OK <1.2@pop>\r\n"}, CAPA_PLAIN,
-                                        {.expect = "*", .send = "-ERR permission denied\r\n"}};
+    static const struct step steps[] = {
+        {.send = "+OK <1.2@pop>\r\n"}, CAPA_PLAIN, {.expect = "*", .send = "-ERR permission denied\r\n"}};
 
     (void)state;
-    MUST_NOT_LOG_IN(steps, FAULT_LOGIN, "localhost refused the login: -ERR permission denied", .auth = AUTH_AUTO);
+    MUST_NOT_LOG_IN(steps, FAULT_LOGIN, "localhost refused the login: -ERR permission denied",
+                    .auth = AUTH_AUTO);
     assert_true(login.refused);
     assert_int_equal(login.code, POP3_CODE_NONE);
     assert_string_equal(login.text, "-ERR permission denied");
@@ -121,8 +125,8 @@ static void apop_needs_a_timestamp(void **state)
 
 static void auto_takes_plain_in_one_flight_where_announced(void **state)
 {
-    static const struct step steps[] = {GREETING, CAPA_PLAIN,
-                                        {.expect = "AUTH PLAIN AG1yb3NlAHRhbnN0YWFm", .send = "+OK\r\n"}};
+    static const struct step steps[] = {
+        GREETING, CAPA_PLAIN, {.expect = "AUTH PLAIN AG1yb3NlAHRhbnN0YWFm", .send = "+OK\r\n"}};
 
     (void)state;
     MUST_LOG_IN(steps, .auth = AUTH_AUTO);
@@ -130,7 +134,9 @@ static void auto_takes_plain_in_one_flight_where_announced(void **state)
 
 static void auto_takes_user_where_nothing_is_announced(void **state)
 {
-    static const struct step steps[] = {GREETING, NO_CAPA, {.expect = "USER mrose", .send = "+OK\r\n"},
+    static const struct step steps[] = {GREETING,
+                                        NO_CAPA,
+                                        {.expect = "USER mrose", .send = "+OK\r\n"},
                                         {.expect = "PASS tanstaaf", .send = "+OK\r\n"}};
 
     (void)state;
@@ -139,9 +145,11 @@ static void auto_takes_user_where_nothing_is_announced(void **state)
 
 static void auto_over_tls_takes_plain_else_user(void **state)
 {
-    static const struct step plain[] = {{.send = "+OK <1.2@pop>\r\n"}, CAPA_PLAIN,
+    static const struct step plain[] = {{.send = "+OK <1.2@pop>\r\n"},
+                                        CAPA_PLAIN,
                                         {.expect = "AUTH PLAIN AG1yb3NlAHRhbnN0YWFm", .send = "+OK\r\n"}};
-    static const struct step user[] = {{.send = "+OK <1.2@pop>\r\n"}, NO_CAPA,
+    static const struct step user[] = {{.send = "+OK <1.2@pop>\r\n"},
+                                       NO_CAPA,
                                        {.expect = "USER mrose", .send = "+OK\r\n"},
                                        {.expect = "PASS tanstaaf", .send = "+OK\r\n"}};
     struct identity identity;
@@ -157,7 +165,9 @@ static void a_long_plain_response_waits_for_its_turn(void **state)
 {
     char password[201];
     char response[300];
-    struct step steps[] = {GREETING, CAPA_PLAIN, {.expect = "AUTH PLAIN", .send = "+ \r\n"},
+    struct step steps[] = {GREETING,
+                           CAPA_PLAIN,
+                           {.expect = "AUTH PLAIN", .send = "+ \r\n"},
                            {.expect = response, .send = "+OK\r\n"}};
     unsigned char clear[207] = "\0mrose";
 
@@ -171,7 +181,8 @@ static void a_long_plain_response_waits_for_its_turn(void **state)
 
 static void a_server_that_ignores_the_initial_response_gets_it_again(void **state)
 {
-    static const struct step steps[] = {GREETING, CAPA_PLAIN,
+    static const struct step steps[] = {GREETING,
+                                        CAPA_PLAIN,
                                         {.expect = "AUTH PLAIN AG1yb3NlAHRhbnN0YWFm", .send = "+\r\n"},
                                         {.expect = "AG1yb3NlAHRhbnN0YWFm", .send = "+OK\r\n"}};
 
@@ -181,8 +192,11 @@ static void a_server_that_ignores_the_initial_response_gets_it_again(void **stat
 
 static void a_refusal_says_how_sure_it_is(void **state)
 {
-    static const struct step sure[] = {GREETING, CAPA_PLAIN, {.expect = "*", .send = "-ERR [AUTH] wrong\r\n"}};
-    static const struct step in_use[] = {GREETING, NO_CAPA, {.expect = "USER mrose", .send = "+OK\r\n"},
+    static const struct step sure[] = {
+        GREETING, CAPA_PLAIN, {.expect = "*", .send = "-ERR [AUTH] wrong\r\n"}};
+    static const struct step in_use[] = {GREETING,
+                                         NO_CAPA,
+                                         {.expect = "USER mrose", .send = "+OK\r\n"},
                                          {.expect = "*", .send = "-ERR [IN-USE] locked\r\n"}};
     static const struct step delay[] = {GREETING,
                                         {.expect = "CAPA", .send = "+OK\r\nLOGIN-DELAY 900\r\n.\r\n"},
@@ -203,10 +217,12 @@ static void a_refusal_says_how_sure_it_is(void **state)
 
 static void libcurls_logins_tell_the_same(void **state)
 {
-    static const struct step good[] = {GREETING, CAPA_PLAIN,
+    static const struct step good[] = {GREETING,
+                                       CAPA_PLAIN,
                                        {.expect = "AUTH CRAM-MD5", .send = "+ PDEuMkBwb3A+\r\n"},
                                        {.expect = "*", .send = "+OK\r\n"}};
-    static const struct step bad[] = {GREETING, CAPA_PLAIN,
+    static const struct step bad[] = {GREETING,
+                                      CAPA_PLAIN,
                                       {.expect = "AUTH CRAM-MD5", .send = "+ PDEuMkBwb3A+\r\n"},
                                       {.expect = "*", .send = "-ERR [AUTH] wrong\r\n"}};
     static const struct step not_offered[] = {GREETING, CAPA_PLAIN};
@@ -226,11 +242,12 @@ static void libcurls_logins_tell_the_same(void **state)
 
 static void an_answer_before_its_question_ends_the_session(void **state)
 {
-    static const struct step steps[] = {GREETING, NO_CAPA,
-                                        {.expect = "USER mrose", .send = "+OK\r\n+OK come in\r\n"}};
+    static const struct step steps[] = {
+        GREETING, NO_CAPA, {.expect = "USER mrose", .send = "+OK\r\n+OK come in\r\n"}};
 
     (void)state;
-    MUST_NOT_LOG_IN(steps, FAULT_PROTOCOL, "localhost spoke before it was asked: +OK come in", .auth = AUTH_USER);
+    MUST_NOT_LOG_IN(steps, FAULT_PROTOCOL, "localhost spoke before it was asked: +OK come in",
+                    .auth = AUTH_USER);
 }
 
 static void a_line_end_in_a_password_never_becomes_a_command(void **state)
@@ -238,7 +255,8 @@ static void a_line_end_in_a_password_never_becomes_a_command(void **state)
     static const struct step steps[] = {GREETING, NO_CAPA};
 
     (void)state;
-    MUST_NOT_LOG_IN(steps, FAULT_LOGIN, "the password holds a line end", .auth = AUTH_USER, .password = "a\r\nDELE 1");
+    MUST_NOT_LOG_IN(steps, FAULT_LOGIN, "the password holds a line end", .auth = AUTH_USER,
+                    .password = "a\r\nDELE 1");
 }
 
 /* ---- a session that is logged in ---- */
@@ -248,7 +266,8 @@ struct fixture {
     struct pop3 *pop3;
 };
 
-static void begin(struct fixture *fixture, const struct step *steps, size_t count, enum pop3_pipelining pipelining)
+static void begin(struct fixture *fixture, const struct step *steps, size_t count,
+                  enum pop3_pipelining pipelining)
 {
     struct script script = {.steps = steps, .count = count, .hold = true};
     struct pop3_params params;
@@ -297,7 +316,8 @@ static void list_fails(const struct step *steps, size_t count, enum fault_class 
     end(&fixture);
 }
 
-static void expect_entry(const struct pop3_listing *listing, size_t i, unsigned number, int64_t octets, const char *uid)
+static void expect_entry(const struct pop3_listing *listing, size_t i, unsigned number, int64_t octets,
+                         const char *uid)
 {
     const struct pop3_entry *entry = &listing->entries[i];
 
@@ -319,8 +339,9 @@ static void a_listing_is_asked_for_in_one_batch(void **state)
         {.expect = "STAT"},
         {.expect = "UIDL"},
         {.expect = "LIST"},
-        {.expect = "CAPA", .send = "+OK 2 300\r\n+OK\r\n1 aa\r\n2 bb\r\n.\r\n+OK\r\n1 100\r\n2 200\r\n.\r\n"
-                                   "+OK\r\nEXPIRE 0\r\n.\r\n"}};
+        {.expect = "CAPA",
+         .send = "+OK 2 300\r\n+OK\r\n1 aa\r\n2 bb\r\n.\r\n+OK\r\n1 100\r\n2 200\r\n.\r\n"
+                 "+OK\r\nEXPIRE 0\r\n.\r\n"}};
     struct pop3_listing listing;
     struct fixture fixture;
     struct fault fault;
@@ -343,9 +364,12 @@ static void a_listing_is_asked_for_in_one_batch(void **state)
 
 static void or_one_question_at_a_time(void **state)
 {
-    static const struct step steps[] = {GREETING, CAPA_UIDL, {.expect = "STAT", .alone = true, .send = "+OK 1 100\r\n"},
+    static const struct step steps[] = {GREETING,
+                                        CAPA_UIDL,
+                                        {.expect = "STAT", .alone = true, .send = "+OK 1 100\r\n"},
                                         {.expect = "UIDL", .alone = true, .send = "+OK\r\n1 aa\r\n.\r\n"},
-                                        {.expect = "LIST", .alone = true, .send = "+OK\r\n1 100\r\n.\r\n"}, CAPA_UIDL};
+                                        {.expect = "LIST", .alone = true, .send = "+OK\r\n1 100\r\n.\r\n"},
+                                        CAPA_UIDL};
     struct pop3_listing listing;
 
     (void)state;
@@ -357,11 +381,17 @@ static void or_one_question_at_a_time(void **state)
 
 static void the_fetchrc_may_know_better_about_pipelining(void **state)
 {
-    static const struct step on[] = {GREETING, NO_CAPA, {.expect = "STAT"}, {.expect = "UIDL"},
+    static const struct step on[] = {GREETING,
+                                     NO_CAPA,
+                                     {.expect = "STAT"},
+                                     {.expect = "UIDL"},
                                      {.expect = "LIST", .send = "+OK 0 0\r\n+OK\r\n.\r\n+OK\r\n.\r\n"}};
-    static const struct step off[] = {GREETING, CAPA_PIPELINING, {.expect = "STAT", .send = "+OK 0 0\r\n"},
+    static const struct step off[] = {GREETING,
+                                      CAPA_PIPELINING,
+                                      {.expect = "STAT", .send = "+OK 0 0\r\n"},
                                       {.expect = "UIDL", .send = "+OK\r\n.\r\n"},
-                                      {.expect = "LIST", .send = "+OK\r\n.\r\n"}, CAPA_PIPELINING};
+                                      {.expect = "LIST", .send = "+OK\r\n.\r\n"},
+                                      CAPA_PIPELINING};
     struct pop3_listing listing;
 
     (void)state;
@@ -377,10 +407,12 @@ static void odd_listings_are_merged_safely(void **state)
         GREETING,
         NO_CAPA,
         {.expect = "STAT", .send = "+OK 99 1\r\n"},
-        {.expect = "UIDL", .send = "+OK\r\n9 nine\r\n1 one\r\n2 two\r\n2 deux\r\n3 three\r\n3 three\r\n4 a b\r\n"
-                                   "0 zero\r\n2147483648 far\r\nnonsense\r\n5 dots..\r\n.\r\n"},
-        {.expect = "LIST", .send = "+OK\r\n5 500\r\n4 400\r\n1 100\r\n1 111\r\n2\r\n3 many\r\n0 1\r\n"
-                                   "4294967297 2\r\n\r\n-1 4\r\n..\r\n.\r\n"}};
+        {.expect = "UIDL",
+         .send = "+OK\r\n9 nine\r\n1 one\r\n2 two\r\n2 deux\r\n3 three\r\n3 three\r\n4 a b\r\n"
+                 "0 zero\r\n2147483648 far\r\nnonsense\r\n5 dots..\r\n.\r\n"},
+        {.expect = "LIST",
+         .send = "+OK\r\n5 500\r\n4 400\r\n1 100\r\n1 111\r\n2\r\n3 many\r\n0 1\r\n"
+                 "4294967297 2\r\n\r\n-1 4\r\n..\r\n.\r\n"}};
     struct pop3_listing listing;
 
     (void)state;
@@ -397,7 +429,9 @@ static void odd_listings_are_merged_safely(void **state)
 
 static void without_uidl_last_is_asked_for(void **state)
 {
-    static const struct step steps[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "+OK 2 3\r\n"},
+    static const struct step steps[] = {GREETING,
+                                        NO_CAPA,
+                                        {.expect = "STAT", .send = "+OK 2 3\r\n"},
                                         {.expect = "UIDL", .send = "-ERR what\r\n"},
                                         {.expect = "LIST", .send = "+OK\r\n1 1\r\n2 2\r\n.\r\n"},
                                         {.expect = "LAST", .send = "+OK 1 is it\r\n"}};
@@ -413,7 +447,9 @@ static void without_uidl_last_is_asked_for(void **state)
 
 static void an_empty_uidl_listing_is_an_answer(void **state)
 {
-    static const struct step steps[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "+OK 1 3\r\n"},
+    static const struct step steps[] = {GREETING,
+                                        NO_CAPA,
+                                        {.expect = "STAT", .send = "+OK 1 3\r\n"},
                                         {.expect = "UIDL", .send = "+OK\r\n.\r\n"},
                                         {.expect = "LIST", .send = "+OK\r\n1 3\r\n.\r\n"}};
     struct pop3_listing listing;
@@ -427,9 +463,13 @@ static void an_empty_uidl_listing_is_an_answer(void **state)
 
 static void a_passing_refusal_of_uidl_is_not_the_lack_of_it(void **state)
 {
-    static const struct step announced[] = {GREETING, CAPA_UIDL, {.expect = "STAT", .send = "+OK 1 3\r\n"},
+    static const struct step announced[] = {GREETING,
+                                            CAPA_UIDL,
+                                            {.expect = "STAT", .send = "+OK 1 3\r\n"},
                                             {.expect = "UIDL", .send = "-ERR not now\r\n"}};
-    static const struct step coded[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "+OK 1 3\r\n"},
+    static const struct step coded[] = {GREETING,
+                                        NO_CAPA,
+                                        {.expect = "STAT", .send = "+OK 1 3\r\n"},
                                         {.expect = "UIDL", .send = "-ERR [SYS/TEMP] disk\r\n"}};
 
     (void)state;
@@ -439,13 +479,19 @@ static void a_passing_refusal_of_uidl_is_not_the_lack_of_it(void **state)
 
 static void a_refused_list_is_a_fault_but_for_an_empty_mailbox(void **state)
 {
-    static const struct step full[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "+OK 1 3\r\n"},
+    static const struct step full[] = {GREETING,
+                                       NO_CAPA,
+                                       {.expect = "STAT", .send = "+OK 1 3\r\n"},
                                        {.expect = "UIDL", .send = "+OK\r\n.\r\n"},
                                        {.expect = "LIST", .send = "-ERR no\r\n"}};
-    static const struct step unknown[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "-ERR no\r\n"},
+    static const struct step unknown[] = {GREETING,
+                                          NO_CAPA,
+                                          {.expect = "STAT", .send = "-ERR no\r\n"},
                                           {.expect = "UIDL", .send = "+OK\r\n.\r\n"},
                                           {.expect = "LIST", .send = "-ERR no\r\n"}};
-    static const struct step empty[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "+OK 0 0\r\n"},
+    static const struct step empty[] = {GREETING,
+                                        NO_CAPA,
+                                        {.expect = "STAT", .send = "+OK 0 0\r\n"},
                                         {.expect = "UIDL", .send = "-ERR [SYS/TEMP] none\r\n"},
                                         {.expect = "LIST", .send = "-ERR no messages\r\n"}};
     struct pop3_listing listing;
@@ -461,8 +507,11 @@ static void a_refused_list_is_a_fault_but_for_an_empty_mailbox(void **state)
 static void a_line_of_a_megabyte_is_passed_over(void **state)
 {
     static char line[1024 * 1024];
-    const struct step steps[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "+OK 2 3\r\n"},
-                                 {.expect = "UIDL", .send = "+OK\r\n1 "}, {.send = line, .len = sizeof(line)},
+    const struct step steps[] = {GREETING,
+                                 NO_CAPA,
+                                 {.expect = "STAT", .send = "+OK 2 3\r\n"},
+                                 {.expect = "UIDL", .send = "+OK\r\n1 "},
+                                 {.send = line, .len = sizeof(line)},
                                  {.send = "\r\n2 two\r\n.\r\n"},
                                  {.expect = "LIST", .send = "+OK\r\n1 3\r\n2 3\r\n.\r\n"}};
     struct pop3_listing listing;
@@ -494,8 +543,11 @@ static void two_hundred_thousand_messages_are_listed_quickly(void **state)
 {
     char *uidl = many_lines(200000, "uid");
     char *list = many_lines(200000, "1");
-    const struct step steps[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "+OK 200000 3\r\n"},
-                                 {.expect = "UIDL", .send = uidl}, {.expect = "LIST", .send = list}};
+    const struct step steps[] = {GREETING,
+                                 NO_CAPA,
+                                 {.expect = "STAT", .send = "+OK 200000 3\r\n"},
+                                 {.expect = "UIDL", .send = uidl},
+                                 {.expect = "LIST", .send = list}};
     struct pop3_listing listing;
     int64_t start = clock_ms();
 
@@ -513,8 +565,11 @@ static void two_hundred_thousand_messages_are_listed_quickly(void **state)
 static void more_than_a_million_messages_are_not_believed(void **state)
 {
     char *list = many_lines(1000001, "1");
-    const struct step steps[] = {GREETING, NO_CAPA, {.expect = "STAT", .send = "+OK 1 3\r\n"},
-                                 {.expect = "UIDL", .send = "+OK\r\n.\r\n"}, {.expect = "LIST", .send = list}};
+    const struct step steps[] = {GREETING,
+                                 NO_CAPA,
+                                 {.expect = "STAT", .send = "+OK 1 3\r\n"},
+                                 {.expect = "UIDL", .send = "+OK\r\n.\r\n"},
+                                 {.expect = "LIST", .send = list}};
 
     (void)state;
     list_fails(steps, COUNT(steps), FAULT_PROTOCOL, "LIST with more than can be true");
@@ -585,8 +640,9 @@ static void commands_run_together_where_announced(void **state)
         {.expect = "RETR 2"},
         {.expect = "TOP 3 5"},
         {.expect = "DELE 1"},
-        {.expect = "QUIT", .send = "+OK 10 octets\r\nS: a\r\n\r\n..one\r\n.\r\n-ERR no such message\r\n"
-                                   "+OK\r\nS: b\n.\n\r\n.\r\n+OK deleted\r\n-ERR not all deleted\r\n"}};
+        {.expect = "QUIT",
+         .send = "+OK 10 octets\r\nS: a\r\n\r\n..one\r\n.\r\n-ERR no such message\r\n"
+                 "+OK\r\nS: b\n.\n\r\n.\r\n+OK deleted\r\n-ERR not all deleted\r\n"}};
     struct fixture fixture;
 
     (void)state;
@@ -641,8 +697,8 @@ static void the_window_may_grow_while_answers_come(void **state)
 }
 
 /* Ask for message 1 and fail to get it. */
-static void retrieval_fails(const struct step *steps, size_t count, enum fault_scope scope, enum fault_class class,
-                            const char *words)
+static void retrieval_fails(const struct step *steps, size_t count, enum fault_scope scope,
+                            enum fault_class class, const char *words)
 {
     struct script script = {.steps = steps, .count = count};
     struct message *message = message_new(0, 4096, 1000);
@@ -671,21 +727,26 @@ static void a_lost_session_says_where_it_was(void **state)
 {
     static const struct step garbage[] = {GREETING, NO_CAPA, {.expect = "RETR 1", .send = "Subject: x\r\n"}};
     static const struct step closed[] = {GREETING, NO_CAPA, {.expect = "RETR 1"}};
-    static const struct step cut_off[] = {GREETING, NO_CAPA, {.expect = "RETR 1", .send = "+OK\r\nS: x\r\n.\n.\r"}};
+    static const struct step cut_off[] = {
+        GREETING, NO_CAPA, {.expect = "RETR 1", .send = "+OK\r\nS: x\r\n.\n.\r"}};
 
     (void)state;
     retrieval_fails(garbage, COUNT(garbage), FAULT_OF_MAILBOX, FAULT_PROTOCOL,
                     "localhost answered RETR with neither +OK nor -ERR: Subject: x");
     retrieval_fails(closed, COUNT(closed), FAULT_OF_MAILBOX, FAULT_RETRY,
                     "localhost closed the connection (while waiting for the reply to RETR 1)");
-    retrieval_fails(cut_off, COUNT(cut_off), FAULT_OF_MAILBOX, FAULT_RETRY, "localhost closed the connection");
+    retrieval_fails(cut_off, COUNT(cut_off), FAULT_OF_MAILBOX, FAULT_RETRY,
+                    "localhost closed the connection");
 }
 
 static void a_message_over_its_cap_is_the_messages_fault(void **state)
 {
     static char body[2000];
-    const struct step steps[] = {GREETING, NO_CAPA, {.expect = "RETR 1", .send = "+OK\r\n"},
-                                 {.send = body, .len = sizeof(body)}, {.send = "\r\n.\r\n"}};
+    const struct step steps[] = {GREETING,
+                                 NO_CAPA,
+                                 {.expect = "RETR 1", .send = "+OK\r\n"},
+                                 {.send = body, .len = sizeof(body)},
+                                 {.send = "\r\n.\r\n"}};
     struct fault fault = {0};
 
     (void)state;
@@ -696,7 +757,8 @@ static void a_message_over_its_cap_is_the_messages_fault(void **state)
 
 static void an_answer_that_came_too_early_is_not_taken_for_the_next(void **state)
 {
-    static const struct step steps[] = {GREETING, NO_CAPA, {.expect = "NOOP", .send = "+OK\r\n+OK extra\r\n"}};
+    static const struct step steps[] = {
+        GREETING, NO_CAPA, {.expect = "NOOP", .send = "+OK\r\n+OK extra\r\n"}};
     struct fixture fixture;
     struct pop3_reply reply;
     struct fault fault;
@@ -713,8 +775,8 @@ static void an_answer_that_came_too_early_is_not_taken_for_the_next(void **state
 
 static void a_farewell_is_quoted(void **state)
 {
-    static const struct step steps[] = {GREETING, NO_CAPA,
-                                        {.expect = "NOOP", .send = "+OK\r\n-ERR idle for too long\r\n"}};
+    static const struct step steps[] = {
+        GREETING, NO_CAPA, {.expect = "NOOP", .send = "+OK\r\n-ERR idle for too long\r\n"}};
     struct fixture fixture;
     struct fault fault;
 

@@ -197,7 +197,8 @@ static void expect_stamp(const char *greeting, const char *stamp)
 static void a_timestamp_is_a_message_id_and_nothing_else(void **state)
 {
     (void)state;
-    expect_stamp("+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>", "<1896.697170952@dbc.mtview.ca.us>");
+    expect_stamp("+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>",
+                 "<1896.697170952@dbc.mtview.ca.us>");
     expect_stamp("+OK <a@b> bye", "<a@b>");
     expect_stamp("+OK ready", NULL);
     expect_stamp("+OK <no-at-sign>", NULL);

@@ -21,8 +21,11 @@
 /* A plain stream from the first octet on, as LMTP has it. */
 static struct wire *open_to(struct server *server, const struct script *script, unsigned timeout)
 {
-    struct wire_params params = {
-        .tag = "test", .scope = FAULT_OF_MAILBOX, .service = WIRE_LMTP, .host = "127.0.0.1", .timeout = timeout};
+    struct wire_params params = {.tag = "test",
+                                 .scope = FAULT_OF_MAILBOX,
+                                 .service = WIRE_LMTP,
+                                 .host = "127.0.0.1",
+                                 .timeout = timeout};
     struct fault fault;
     struct wire *wire;
 
@@ -62,7 +65,8 @@ static void lose_line(struct wire *wire, enum fault_class class, const char *wor
 
 static void lines_end_with_crlf_or_lf_and_may_hold_nul(void **state)
 {
-    static const struct step steps[] = {{.send = "one\r\ntwo\n\r\n\nth\0ree\r\r\nlast\r\n", .len = 28, .drip_ms = 1}};
+    static const struct step steps[] = {
+        {.send = "one\r\ntwo\n\r\n\nth\0ree\r\r\nlast\r\n", .len = 28, .drip_ms = 1}};
     struct script script = {.steps = steps, .count = COUNT(steps)};
     struct server server;
     struct wire *wire = open_to(&server, &script, 5);
@@ -82,8 +86,9 @@ static void lines_end_with_crlf_or_lf_and_may_hold_nul(void **state)
 static void a_line_that_is_too_long_is_cut(void **state)
 {
     static const char ten[] = "0123456789";
-    struct step steps[] = {{.send = ten, .repeat = 99999}, {.send = "\r\nshort\r\n"}, {.send = ten, .repeat = 818},
-                           {.send = "01\r\n"}, {.send = ten, .repeat = 818}, {.send = "012\r\nend\r\n"}};
+    struct step steps[] = {{.send = ten, .repeat = 99999}, {.send = "\r\nshort\r\n"},
+                           {.send = ten, .repeat = 818},   {.send = "01\r\n"},
+                           {.send = ten, .repeat = 818},   {.send = "012\r\nend\r\n"}};
     struct script script = {.steps = steps, .count = COUNT(steps)};
     struct server server;
     struct wire *wire = open_to(&server, &script, 5);
@@ -179,9 +184,12 @@ static int read_answer(struct wire *wire, const char *last)
 static void a_long_answer_must_bring_a_kilobyte_in_time(void **state)
 {
     static char block[1025];
-    const struct step good[] = {{.send = block, .delay_ms = 500}, {.send = block, .delay_ms = 500},
-                                {.send = block, .delay_ms = 500}, {.send = ".\r\n", .delay_ms = 500}};
-    static const struct step slow[] = {{.send = "1 100\r\n2 200\r\n3 300\r\n4 400\r\n5 500\r\n", .drip_ms = 50}};
+    const struct step good[] = {{.send = block, .delay_ms = 500},
+                                {.send = block, .delay_ms = 500},
+                                {.send = block, .delay_ms = 500},
+                                {.send = ".\r\n", .delay_ms = 500}};
+    static const struct step slow[] = {
+        {.send = "1 100\r\n2 200\r\n3 300\r\n4 400\r\n5 500\r\n", .drip_ms = 50}};
     struct script script = {.steps = good, .count = COUNT(good), .hold = true};
     struct server server;
     struct wire *wire;
@@ -250,8 +258,8 @@ static void the_last_complaint_is_quoted_when_the_server_closes(void **state)
 
 static void commands_wait_and_go_out_together(void **state)
 {
-    static const struct step steps[] = {{.expect = "NOOP"}, {.expect = "DELE 3"}, {.expect = "PASS geheim"},
-                                        {.send = "+OK\r\n"}};
+    static const struct step steps[] = {
+        {.expect = "NOOP"}, {.expect = "DELE 3"}, {.expect = "PASS geheim"}, {.send = "+OK\r\n"}};
     struct script script = {.steps = steps, .count = COUNT(steps)};
     struct server server;
     struct wire *wire = open_to(&server, &script, 5);
@@ -310,7 +318,8 @@ static void a_long_command_is_sent_whole(void **state)
 
 static void octets_nobody_asked_for_are_seen(void **state)
 {
-    static const struct step steps[] = {{.expect = "A"}, {.send = "+OK\r\n", .delay_ms = 50}, {.expect = "B"}};
+    static const struct step steps[] = {
+        {.expect = "A"}, {.send = "+OK\r\n", .delay_ms = 50}, {.expect = "B"}};
     struct script script = {.steps = steps, .count = COUNT(steps)};
     struct server server;
     struct wire *wire = open_to(&server, &script, 5);
@@ -358,12 +367,14 @@ static void talk_at_the_same_time(struct wire *wire)
 static void two_talkers_do_not_wait_for_each_other(void **state)
 {
     static char block[65536];
-    const struct step steps[] = {{.send = "+OK\r\n"}, {.expect = "CAPA", .send = "+OK\r\n.\r\n"},
+    const struct step steps[] = {{.send = "+OK\r\n"},
+                                 {.expect = "CAPA", .send = "+OK\r\n.\r\n"},
                                  {.expect = "abc", .send = block, .len = sizeof(block), .repeat = 2},
                                  {.send = "\r\nend\r\n"}};
-    struct script script = {.steps = steps + 2, .count = 2, .small_buffer = 4096, .hold = true,
-                            .swallow = 1024 * 1024};
-    struct wire_params params = {.tag = "test", .service = WIRE_POP3, .tls = TLS_IMPLICIT, .host = "127.0.0.1", .timeout = 5};
+    struct script script = {
+        .steps = steps + 2, .count = 2, .small_buffer = 4096, .hold = true, .swallow = 1024 * 1024};
+    struct wire_params params = {
+        .tag = "test", .service = WIRE_POP3, .tls = TLS_IMPLICIT, .host = "127.0.0.1", .timeout = 5};
     struct identity identity;
     struct server server;
     struct fault fault;
@@ -470,14 +481,18 @@ static void small_and_large_writes_arrive_in_order(void **state)
 
 static void secrets_stay_out_of_the_transcript(void **state)
 {
-    static const struct step steps[] = {
-        {.send = "+OK\r\n"},
-        {.expect = "CAPA", .send = "+OK\r\nSASL PLAIN\r\n.\r\n"},
-        {.expect = "AUTH PLAIN AHRob21hcwBnZWhlaW0=", .send = "+OK\r\n"},
-        {.expect = "PASS geheim", .send = "+OK\r\n"}};
+    static const struct step steps[] = {{.send = "+OK\r\n"},
+                                        {.expect = "CAPA", .send = "+OK\r\nSASL PLAIN\r\n.\r\n"},
+                                        {.expect = "AUTH PLAIN AHRob21hcwBnZWhlaW0=", .send = "+OK\r\n"},
+                                        {.expect = "PASS geheim", .send = "+OK\r\n"}};
     struct script script = {.steps = steps, .count = COUNT(steps)};
-    struct wire_params params = {.tag = "test", .service = WIRE_POP3, .host = "127.0.0.1", .timeout = 5,
-                                 .login_options = "AUTH=PLAIN", .username = "thomas", .password = "geheim"};
+    struct wire_params params = {.tag = "test",
+                                 .service = WIRE_POP3,
+                                 .host = "127.0.0.1",
+                                 .timeout = 5,
+                                 .login_options = "AUTH=PLAIN",
+                                 .username = "thomas",
+                                 .password = "geheim"};
     char name[] = "/tmp/popferry-unit-XXXXXX";
     int file = mkstemp(name);
     int saved = dup(2);
@@ -512,7 +527,8 @@ static void secrets_stay_out_of_the_transcript(void **state)
 /* In a process of its own, since a stop cannot be taken back. Returns what it found wrong. */
 static int after_a_stop(struct wire *wire, unsigned port)
 {
-    struct wire_params params = {.tag = "test", .service = WIRE_POP3, .host = "127.0.0.1", .port = port, .timeout = 60};
+    struct wire_params params = {
+        .tag = "test", .service = WIRE_POP3, .host = "127.0.0.1", .port = port, .timeout = 60};
     struct fault fault = {0};
     int64_t start = clock_ms();
     struct wire *other;

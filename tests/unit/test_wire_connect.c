@@ -41,7 +41,8 @@ static struct wire *must_open(const struct wire_params *params)
 }
 
 /* Opening fails like this; `words` stand somewhere in the sentence. */
-static void must_fail(const struct wire_params *params, enum fault_class class, const char *stage, const char *words)
+static void must_fail(const struct wire_params *params, enum fault_class class, const char *stage,
+                      const char *words)
 {
     struct fault fault = {0};
     struct wire *wire;
@@ -172,7 +173,8 @@ static void a_refused_greeting_is_told(void **state)
     static const struct step lasting[] = {{.send = "-ERR [SYS/PERM] call us\r\n"}};
 
     (void)state;
-    script_fails(passing, 1, 5, FAULT_RETRY, "greeting", "localhost refused the connection: -ERR [SYS/TEMP] later");
+    script_fails(passing, 1, 5, FAULT_RETRY, "greeting",
+                 "localhost refused the connection: -ERR [SYS/TEMP] later");
     assert_string_equal(refusal, "-ERR [SYS/TEMP] later");
     script_fails(lasting, 1, 5, FAULT_PROTOCOL, "greeting", "call us");
 }
@@ -210,8 +212,8 @@ static void neither_silence_nor_an_octet_a_time_holds_the_connection(void **stat
 {
     static const struct step silent[] = {{.expect = "*"}};
     static const struct step drip[] = {{.send = "+OK this greeting takes its time\r\n", .drip_ms = 100}};
-    static const struct step drip_capa[] = {GREETING,
-                                            {.expect = "CAPA", .send = "+OK\r\nUIDL\r\nTOP\r\n.\r\n", .drip_ms = 100}};
+    static const struct step drip_capa[] = {
+        GREETING, {.expect = "CAPA", .send = "+OK\r\nUIDL\r\nTOP\r\n.\r\n", .drip_ms = 100}};
     int64_t start = clock_ms();
 
     (void)state;
@@ -223,10 +225,10 @@ static void neither_silence_nor_an_octet_a_time_holds_the_connection(void **stat
 
 static void endless_talk_before_the_dialogue_ends_in_a_fault(void **state)
 {
-    static const struct step no_end[] = {{.send = "+OK xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-                                          .repeat = 4000000}};
-    static const struct step capa[] = {GREETING, {.expect = "CAPA", .send = "+OK\r\n"},
-                                       {.send = "X-SOMETHING\r\n", .repeat = 4000000}};
+    static const struct step no_end[] = {
+        {.send = "+OK xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", .repeat = 4000000}};
+    static const struct step capa[] = {
+        GREETING, {.expect = "CAPA", .send = "+OK\r\n"}, {.send = "X-SOMETHING\r\n", .repeat = 4000000}};
 
     (void)state;
     script_fails(capa, 3, 2, FAULT_PROTOCOL, "CAPA", "localhost talks without end");
@@ -237,9 +239,10 @@ static void endless_talk_before_the_dialogue_ends_in_a_fault(void **state)
 
 static void smtp_is_greeted_with_the_name_given(void **state)
 {
-    static const struct step steps[] = {{.send = "220-one\r\n220 two\r\n"},
-                                        {.expect = "EHLO mail.example.org", .send = "250-here\r\n250 SIZE 1\r\n"},
-                                        BYE};
+    static const struct step steps[] = {
+        {.send = "220-one\r\n220 two\r\n"},
+        {.expect = "EHLO mail.example.org", .send = "250-here\r\n250 SIZE 1\r\n"},
+        BYE};
     struct script script = {.steps = steps, .count = COUNT(steps)};
     struct server server;
     struct wire_params params;
@@ -259,8 +262,10 @@ static void smtp_is_greeted_with_the_name_given(void **state)
 
 static void an_smtp_server_without_ehlo_gets_helo(void **state)
 {
-    static const struct step steps[] = {{.send = "220 old\r\n"}, {.expect = "EHLO me", .send = "500 what\r\n"},
-                                        {.expect = "HELO me", .send = "250 here\r\n"}, BYE};
+    static const struct step steps[] = {{.send = "220 old\r\n"},
+                                        {.expect = "EHLO me", .send = "500 what\r\n"},
+                                        {.expect = "HELO me", .send = "250 here\r\n"},
+                                        BYE};
     struct script script = {.steps = steps, .count = COUNT(steps)};
     struct server server;
     struct wire_params params;
@@ -332,7 +337,8 @@ static void lmtp_is_a_plain_stream_over_a_unix_socket(void **state)
 /* ---- TLS ---- */
 
 /* POP3S with this certificate; NULL: it opens. */
-static void tls_brings(const struct identity *identity, const char *ca_file, const char *pin, const char *words)
+static void tls_brings(const struct identity *identity, const char *ca_file, const char *pin,
+                       const char *words)
 {
     static const struct step steps[] = {GREETING, CAPA, BYE};
     struct script script = {.steps = steps, .count = COUNT(steps), .tls = identity->tls, .implicit = true};
@@ -351,7 +357,8 @@ static void tls_brings(const struct identity *identity, const char *ca_file, con
     else
         must_fail(&params, FAULT_PROTOCOL, "TLS", words);
     (void)server_join(&server);
-    /* A TLS 1.3 server has ended its part of the handshake before the client checks; but nothing was said to it. */
+    /* A TLS 1.3 server has ended its part of the handshake before the client checks; but nothing was said to
+     * it. */
     assert_int_equal(server.lines, words == NULL ? 2 : 0);
     assert_true(certificate.seen);
     assert_string_equal(certificate.fingerprint, identity->fingerprint);
@@ -376,7 +383,8 @@ static void a_pin_stands_in_for_authority_and_name(void **state)
 
     (void)state;
     for (i = 0; i < sizeof(upper); i++)
-        upper[i] = elsewhere.fingerprint[i] >= 'a' ? (char)(elsewhere.fingerprint[i] - 32) : elsewhere.fingerprint[i];
+        upper[i] = elsewhere.fingerprint[i] >= 'a' ? (char)(elsewhere.fingerprint[i] - 32)
+                                                   : elsewhere.fingerprint[i];
     tls_brings(&elsewhere, NULL, elsewhere.fingerprint, NULL);
     tls_brings(&elsewhere, NULL, upper, NULL);
     tls_brings(&here, here.file, elsewhere.fingerprint, "and not the pinned one");
@@ -416,7 +424,8 @@ static void stls_never_falls_back_to_clear_text(void **state)
     static const struct step stripped[] = {GREETING, {.expect = "CAPA", .send = "+OK\r\nUIDL\r\n.\r\n"}};
     static const struct step no_capa[] = {GREETING, {.expect = "CAPA", .send = "-ERR what\r\n"}};
     static const struct step no_stls[] = {GREETING, CAPA, {.expect = "STLS", .send = "-ERR not today\r\n"}};
-    static const struct step injected[] = {GREETING, CAPA, {.expect = "STLS", .send = "+OK\r\n+OK injected\r\n"}};
+    static const struct step injected[] = {
+        GREETING, CAPA, {.expect = "STLS", .send = "+OK\r\n+OK injected\r\n"}};
 
     (void)state;
     starttls_fails(stripped, COUNT(stripped), FAULT_PROTOCOL, "localhost does not offer STLS");
@@ -427,8 +436,11 @@ static void stls_never_falls_back_to_clear_text(void **state)
 
 static void what_was_said_before_stls_is_forgotten(void **state)
 {
-    static const struct step steps[] = {GREETING, CAPA, {.expect = "STLS", .send = "+OK go\r\n", .start_tls = true},
-                                        {.expect = "CAPA", .send = "+OK\r\nTOP\r\n.\r\n"}, BYE};
+    static const struct step steps[] = {GREETING,
+                                        CAPA,
+                                        {.expect = "STLS", .send = "+OK go\r\n", .start_tls = true},
+                                        {.expect = "CAPA", .send = "+OK\r\nTOP\r\n.\r\n"},
+                                        BYE};
     struct script script = {.steps = steps, .count = COUNT(steps), .tls = here.tls};
     struct server server;
     struct wire_params params;
@@ -450,7 +462,9 @@ static void what_was_said_before_stls_is_forgotten(void **state)
 
 static void login_fails(const char *answer, enum fault_class class, const char *words)
 {
-    const struct step steps[] = {GREETING, CAPA, {.expect = "AUTH CRAM-MD5", .send = "+ PDEuMkBwb3A+\r\n"},
+    const struct step steps[] = {GREETING,
+                                 CAPA,
+                                 {.expect = "AUTH CRAM-MD5", .send = "+ PDEuMkBwb3A+\r\n"},
                                  {.expect = "*", .send = answer}};
     struct script script = {.steps = steps, .count = COUNT(steps), .hold = true};
     struct server server;
