@@ -1,4 +1,5 @@
 """OAuth2 against a scripted authorization server: refresh, rotation, faults, and the two logins by hand."""
+import base64
 import glob
 import http.client
 import json
@@ -62,6 +63,11 @@ class OAuthCase(Case):
             for server in self.oauths:
                 for secret in [*server.issued, *server.refresh, *filter(None, [server.client_secret])]:
                     self.assertNotIn(secret, run.stdout + run.stderr, "a token is shown")
+                for user in ("thomas",):    # as the mechanisms send it
+                    for token in server.access:
+                        message = base64.b64encode(f"user={user}\1auth=Bearer {token}\1\1".encode()).decode()
+                        self.assertNotIn(message[:60], run.stdout + run.stderr, "an encoded token is shown")
+            self.assertNotRegex(run.stderr, r"AUTH (XOAUTH2|OAUTHBEARER) [A-Za-z0-9+/=]")
 
 
 class Tokens(OAuthCase):
