@@ -5,6 +5,7 @@
 
 #include "commands/commands.h"
 #include "config/secret.h"
+#include "poll/connect.h"
 #include "protocol/oauth.h"
 
 static int tell(const char *account, const struct fault *fault)
@@ -13,27 +14,14 @@ static int tell(const char *account, const struct fault *fault)
     return fault_exit_status(fault->class);
 }
 
-static int login(const struct config_account *account, const char *state_dir, const char *refresh_token, unsigned timeout)
+static int login(const struct config *config, const struct config_account *account, const char *state_dir,
+                 const char *refresh_token)
 {
-    const struct config_oauth *oauth = account->oauth;
-    const struct oauth_params params = {
-        .account = account->peer.title,
-        .identity = account->identity,
-        .username = account->peer.username,
-        .state_dir = state_dir,
-        .token_endpoint = oauth->token_endpoint,
-        .device_endpoint = oauth->device_endpoint,
-        .authorization_endpoint = oauth->authorization_endpoint,
-        .client_id = oauth->client_id,
-        .client_secret = oauth->client_secret,
-        .scope = oauth->scope,
-        .tls_ca_file = oauth->tls_ca_file,
-        .proxy = account->peer.proxy,
-        .refresh_token = refresh_token,
-        .timeout = timeout,
-    };
+    struct oauth_params params;
     struct fault fault;
 
+    connect_oauth_params(config, account, state_dir, &params);
+    params.refresh_token = refresh_token;
     if (oauth_authorize(&params, stdin, stdout, &fault) < 0)
         return tell(account->peer.title, &fault);
     (void)printf("\nThe token is stored. Try it: popferry check %s\n", account->peer.title);
@@ -67,7 +55,7 @@ static int authorize(const struct options *options, const struct config *config)
         secret_get(&account->peer.secret, config->timeout, &refresh_token, &fault) < 0)
         status = tell(account->peer.title, &fault);
     else
-        status = login(account, state_dir, refresh_token.len > 0 ? refresh_token.data : NULL, config->timeout);
+        status = login(config, account, state_dir, refresh_token.len > 0 ? refresh_token.data : NULL);
     buf_free(&refresh_token);
     free(state_dir);
     return status;
