@@ -68,7 +68,8 @@ int command_authorize(const struct options *options)
     int status;
 
     if (options->argument_count != 1) {
-        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_USAGE, "authorize", "authorize needs the name of one account");
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_USAGE, "authorize",
+                        "authorize needs the name of one account");
         return tell(NULL, &fault);
     }
     status = command_load(options, &config);

@@ -1,5 +1,5 @@
-/* popferry import FILE...: accounts and history of fetchmail, mpop and getmail. The fetchrc goes to standard output, what the
- * other program has seen into the history. */
+/* popferry import FILE...: accounts and history of fetchmail, mpop and getmail. The fetchrc goes to standard
+ * output, what the other program has seen into the history. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +71,8 @@ static int read_file(struct import *import, const char *path, struct buf *head)
 
     (void)fault_quote(quoted, sizeof(quoted), path, strlen(path));
     if (import_read(path, FILE_MAX, &text) < 0) {
-        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_CONFIG, "import", "cannot read %s: %s", quoted, strerror(errno));
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_CONFIG, "import", "cannot read %s: %s", quoted,
+                        strerror(errno));
         buf_free(&text);
         return tell(&fault);
     }
@@ -97,8 +98,10 @@ static void finish_notes(struct import *import, struct buf *head)
         struct import_account *account = &import->accounts[i];
         password = password || account->has_password;
         if (account->keeps && !account->uids_found && !account->dropped)
-            import_note(import, account, "no list of fetched messages was found; so that nothing comes again, start with: "
-                        "popferry history --seen %s", account->title);
+            import_note(import, account,
+                        "no list of fetched messages was found; so that nothing comes again, start with: "
+                        "popferry history --seen %s",
+                        account->title);
     }
     if (password)
         import_print(import, head, "# It holds passwords: nobody else may read it (chmod 600).\n");
@@ -132,7 +135,8 @@ static int print(struct import *import, struct buf *head)
     if (import->broken || out.len == 0)
         (void)fault_set(&fault, FAULT_OF_RUN, FAULT_INTERNAL, "import", "out of memory");
     else if (fwrite(out.data, 1, out.len, stdout) != out.len || fflush(stdout) != 0)
-        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_STATE, "import", "cannot write to standard output: %s", strerror(errno));
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_STATE, "import", "cannot write to standard output: %s",
+                        strerror(errno));
     else
         fault.class = FAULT_NONE;
     if (fault.class != FAULT_NONE)
@@ -165,9 +169,11 @@ static int mark_all(struct history *history, const struct import *import, struct
         char identity[IMPORT_IDENTITY_MAX];
         uint64_t changed = 0;
 
-        if (account->dropped || account->uid_count == 0 || !import_identity(account, identity, sizeof(identity)))
+        if (account->dropped || account->uid_count == 0 ||
+            !import_identity(account, identity, sizeof(identity)))
             continue;
-        if (history_seen(history, identity, (const char *const *)account->uids, NULL, account->uid_count, &changed, fault) < 0)
+        if (history_seen(history, identity, (const char *const *)account->uids, NULL, account->uid_count,
+                         &changed, fault) < 0)
             return -1;
         total += changed;
     }
@@ -194,11 +200,12 @@ static bool is_output(const char *path)
     struct stat file;
     struct stat out;
 
-    return path != NULL && stat(path, &file) == 0 && fstat(STDOUT_FILENO, &out) == 0 && file.st_dev == out.st_dev &&
-           file.st_ino == out.st_ino;
+    return path != NULL && stat(path, &file) == 0 && fstat(STDOUT_FILENO, &out) == 0 &&
+           file.st_dev == out.st_dev && file.st_ino == out.st_ino;
 }
 
-/* The state directory, with what an existing fetchrc says about it. Whoever moves over has none yet, or is just writing it. */
+/* The state directory, with what an existing fetchrc says about it. Whoever moves over has none yet, or is
+ * just writing it. */
 static char *find_state_dir(const struct options *options, int *status)
 {
     struct config config = {0};
@@ -223,8 +230,9 @@ static bool confirmed(size_t messages, size_t mailboxes, const char *dir)
 {
     char answer[16] = "";
 
-    (void)fprintf(stderr, "Mark %zu messages of %zu mailboxes as seen in %s, so that they do not come again? [y/N] ", messages,
-                  mailboxes, dir);
+    (void)fprintf(stderr,
+                  "Mark %zu messages of %zu mailboxes as seen in %s, so that they do not come again? [y/N] ",
+                  messages, mailboxes, dir);
     return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
@@ -243,7 +251,8 @@ static int take_history(const struct options *options, const struct import *impo
         return status;
     if (!options->yes && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO))) {
         (void)fault_set(&fault, FAULT_OF_RUN, FAULT_USAGE, "import",
-                        "%zu seen messages were not taken into the history: give --yes (or --dry-run)", messages);
+                        "%zu seen messages were not taken into the history: give --yes (or --dry-run)",
+                        messages);
         status = tell(&fault);
     } else if (options->yes || confirmed(messages, mailboxes, dir)) {
         status = mark_seen(import, dir);

@@ -8,7 +8,8 @@
 
 enum kind { FLAG, TEXT, LIST, NAMES, DOMAINS, ENVELOPE };
 
-/* A keyword: how much belongs to it, and where it goes. No offset: it becomes a note (`tell`), or means nothing here. */
+/* A keyword: how much belongs to it, and where it goes. No offset: it becomes a note (`tell`), or means
+ * nothing here. */
 struct keyword {
     const char *name;
     const char *longer; /* the other spelling */
@@ -23,29 +24,81 @@ struct keyword {
 #define PASS(word, how) {word, NULL, how, false, 0, false}
 
 static const struct keyword keywords[] = {
-    SET("via", NULL, TEXT, via), SET("proto", "protocol", TEXT, protocol), SET("service", "port", TEXT, service),
-    SET("auth", "authenticate", TEXT, auth), SET("timeout", NULL, TEXT, timeout), SET("envelope", NULL, ENVELOPE, envelope),
-    SET("qvirtual", NULL, TEXT, qvirtual), SET("esmtpname", NULL, TEXT, esmtpname),
-    SET("esmtppassword", NULL, TEXT, esmtppassword), SET("pass", "password", TEXT, password),
-    SET("sslproto", NULL, TEXT, sslproto), SET("sslcert", NULL, TEXT, sslcert), SET("sslkey", NULL, TEXT, sslkey),
-    SET("sslcertfile", NULL, TEXT, sslcertfile), SET("sslfingerprint", NULL, TEXT, sslfingerprint),
-    SET("smtp", "smtphost", LIST, smtphost), SET("smtpaddress", NULL, TEXT, smtpaddress),
-    SET("smtpname", NULL, TEXT, smtpname), SET("limit", NULL, TEXT, limit), SET("fetchlimit", NULL, TEXT, fetchlimit),
-    SET("mda", NULL, TEXT, mda), SET("ssl", NULL, FLAG, ssl), SET("keep", NULL, FLAG, keep), SET("lmtp", NULL, FLAG, lmtp),
-    SET("rewrite", NULL, FLAG, rewrite), SET("sslcertck", NULL, FLAG, sslcertck),
-    SET("is", "to", NAMES, names), SET("aka", NULL, DOMAINS, domains), SET("local", "localdomains", DOMAINS, domains),
-    TELL("interval", TEXT), TELL("principal", TEXT), TELL("plugin", TEXT), TELL("plugout", TEXT), TELL("interface", TEXT),
-    TELL("monitor", TEXT), TELL("bad-header", TEXT), TELL("folder", LIST), TELL("folders", LIST), TELL("fetchdomains", LIST),
-    TELL("antispam", LIST), TELL("spam", LIST), TELL("spamresponse", LIST), TELL("bsmtp", TEXT), TELL("preconnect", TEXT),
-    TELL("postconnect", TEXT), TELL("flush", FLAG), TELL("limitflush", FLAG), TELL("mimedecode", FLAG),
-    TELL("dropstatus", FLAG), TELL("dropdelivered", FLAG), TELL("sslcertpath", TEXT), TELL("sslcommonname", TEXT),
-    TELL("properties", TEXT), TELL("checkalias", FLAG),
+    SET("via", NULL, TEXT, via),
+    SET("proto", "protocol", TEXT, protocol),
+    SET("service", "port", TEXT, service),
+    SET("auth", "authenticate", TEXT, auth),
+    SET("timeout", NULL, TEXT, timeout),
+    SET("envelope", NULL, ENVELOPE, envelope),
+    SET("qvirtual", NULL, TEXT, qvirtual),
+    SET("esmtpname", NULL, TEXT, esmtpname),
+    SET("esmtppassword", NULL, TEXT, esmtppassword),
+    SET("pass", "password", TEXT, password),
+    SET("sslproto", NULL, TEXT, sslproto),
+    SET("sslcert", NULL, TEXT, sslcert),
+    SET("sslkey", NULL, TEXT, sslkey),
+    SET("sslcertfile", NULL, TEXT, sslcertfile),
+    SET("sslfingerprint", NULL, TEXT, sslfingerprint),
+    SET("smtp", "smtphost", LIST, smtphost),
+    SET("smtpaddress", NULL, TEXT, smtpaddress),
+    SET("smtpname", NULL, TEXT, smtpname),
+    SET("limit", NULL, TEXT, limit),
+    SET("fetchlimit", NULL, TEXT, fetchlimit),
+    SET("mda", NULL, TEXT, mda),
+    SET("ssl", NULL, FLAG, ssl),
+    SET("keep", NULL, FLAG, keep),
+    SET("lmtp", NULL, FLAG, lmtp),
+    SET("rewrite", NULL, FLAG, rewrite),
+    SET("sslcertck", NULL, FLAG, sslcertck),
+    SET("is", "to", NAMES, names),
+    SET("aka", NULL, DOMAINS, domains),
+    SET("local", "localdomains", DOMAINS, domains),
+    TELL("interval", TEXT),
+    TELL("principal", TEXT),
+    TELL("plugin", TEXT),
+    TELL("plugout", TEXT),
+    TELL("interface", TEXT),
+    TELL("monitor", TEXT),
+    TELL("bad-header", TEXT),
+    TELL("folder", LIST),
+    TELL("folders", LIST),
+    TELL("fetchdomains", LIST),
+    TELL("antispam", LIST),
+    TELL("spam", LIST),
+    TELL("spamresponse", LIST),
+    TELL("bsmtp", TEXT),
+    TELL("preconnect", TEXT),
+    TELL("postconnect", TEXT),
+    TELL("flush", FLAG),
+    TELL("limitflush", FLAG),
+    TELL("mimedecode", FLAG),
+    TELL("dropstatus", FLAG),
+    TELL("dropdelivered", FLAG),
+    TELL("sslcertpath", TEXT),
+    TELL("sslcommonname", TEXT),
+    TELL("properties", TEXT),
+    TELL("checkalias", FLAG),
     /* What popferry does anyway, or has no need of. */
-    PASS("uidl", FLAG), PASS("fastuidl", TEXT), PASS("dns", FLAG), PASS("tracepolls", FLAG), PASS("fetchall", FLAG),
-    PASS("stripcr", FLAG), PASS("forcecr", FLAG), PASS("pass8bits", FLAG), PASS("idle", FLAG), PASS("warnings", TEXT),
-    PASS("batchlimit", TEXT), PASS("fetchsizelimit", TEXT), PASS("expunge", TEXT),
-    PASS("and", FLAG), PASS("with", FLAG), PASS("has", FLAG), PASS("wants", FLAG), PASS("options", FLAG),
-    PASS("here", FLAG), PASS("there", FLAG),
+    PASS("uidl", FLAG),
+    PASS("fastuidl", TEXT),
+    PASS("dns", FLAG),
+    PASS("tracepolls", FLAG),
+    PASS("fetchall", FLAG),
+    PASS("stripcr", FLAG),
+    PASS("forcecr", FLAG),
+    PASS("pass8bits", FLAG),
+    PASS("idle", FLAG),
+    PASS("warnings", TEXT),
+    PASS("batchlimit", TEXT),
+    PASS("fetchsizelimit", TEXT),
+    PASS("expunge", TEXT),
+    PASS("and", FLAG),
+    PASS("with", FLAG),
+    PASS("has", FLAG),
+    PASS("wants", FLAG),
+    PASS("options", FLAG),
+    PASS("here", FLAG),
+    PASS("there", FLAG),
 };
 
 static const char *const others[] = {"set", "poll", "server", "skip", "defaults", "user", "username", "no"};
@@ -85,8 +138,8 @@ static void add_note(struct settings *settings, bool no, const char *name, const
 {
     size_t len = strlen(settings->notes);
 
-    (void)snprintf(settings->notes + len, NOTES_MAX - len, "%s%s%s%s\n", no ? "no " : "", name, value[0] != '\0' ? " " : "",
-                   value);
+    (void)snprintf(settings->notes + len, NOTES_MAX - len, "%s%s%s%s\n", no ? "no " : "", name,
+                   value[0] != '\0' ? " " : "", value);
 }
 
 static bool lex_is(const struct lex *lex, const char *word)
@@ -105,7 +158,8 @@ static void take_names(struct parser *parser, struct names *names)
         if (lex->kind == LEX_END)
             return;
         if (n == NAMES_MAX) {
-            import_note(parser->import, NULL, "more than %d names for one mailbox: the rest was left out", NAMES_MAX);
+            import_note(parser->import, NULL, "more than %d names for one mailbox: the rest was left out",
+                        NAMES_MAX);
             while (!is_keyword(lex))
                 lex_next(lex);
             return;
@@ -146,9 +200,11 @@ static void tell_values(struct parser *parser, const struct keyword *keyword, bo
     bool first = true;
 
     if (keyword->kind != FLAG && !no) {
-        for (; (first || (keyword->kind == LIST && !is_keyword(lex))) && lex->kind != LEX_END; first = false) {
+        for (; (first || (keyword->kind == LIST && !is_keyword(lex))) && lex->kind != LEX_END;
+             first = false) {
             if (len < sizeof(values))
-                len += (size_t)snprintf(values + len, sizeof(values) - len, "%s%s", first ? "" : " ", lex->text);
+                len +=
+                    (size_t)snprintf(values + len, sizeof(values) - len, "%s%s", first ? "" : " ", lex->text);
             lex_next(lex);
         }
     }
@@ -254,7 +310,8 @@ static void begin_user(struct parser *parser, struct settings *server)
 /* "set daemon 300" and the like. */
 static void take_global(struct parser *parser)
 {
-    static const char *const with_value[] = {"daemon", "postmaster", "logfile", "pidfile", "idfile", "properties", "accept"};
+    static const char *const with_value[] = {"daemon", "postmaster", "logfile", "pidfile",
+                                             "idfile", "properties", "accept"};
     struct lex *lex = &parser->lex;
     const char *name;
     bool no;
@@ -278,7 +335,8 @@ static void take_global(struct parser *parser)
     if (strcasecmp(name, "idfile") == 0)
         parser->idfile = lex->text;
     else if (strcasecmp(name, "daemon") == 0)
-        import_note(parser->import, NULL, "set daemon %s: popferry runs once; a systemd timer or cron owns the clock", lex->text);
+        import_note(parser->import, NULL,
+                    "set daemon %s: popferry runs once; a systemd timer or cron owns the clock", lex->text);
     else
         import_note(parser->import, NULL, "no counterpart: set %s %s", name, lex->text);
     lex_next(lex);
@@ -303,7 +361,8 @@ static void parse(struct parser *parser)
         keyword = lex->kind == LEX_WORD ? find_keyword(lex->text) : NULL;
         if (lex_is(lex, "set")) {
             take_global(parser);
-        } else if (lex_is(lex, "poll") || lex_is(lex, "server") || lex_is(lex, "skip") || lex_is(lex, "defaults")) {
+        } else if (lex_is(lex, "poll") || lex_is(lex, "server") || lex_is(lex, "skip") ||
+                   lex_is(lex, "defaults")) {
             begin_entry(parser, lex->text);
         } else if (lex_is(lex, "user") || lex_is(lex, "username")) {
             begin_user(parser, server);
@@ -357,7 +416,8 @@ void import_fetchmail(struct import *import, const char *path, char *text)
     lex_init(&parser->lex, text);
     parse(parser);
     if (parser->rewrote)
-        import_note(import, NULL, "fetchmail completed addresses in headers (rewrite); popferry changes no header");
+        import_note(import, NULL,
+                    "fetchmail completed addresses in headers (rewrite); popferry changes no header");
     take_ids(parser, path, first_account);
     free(parser);
 }

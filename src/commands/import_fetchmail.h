@@ -18,12 +18,13 @@ struct names {
 struct settings {
     const char *poll; /* the name behind poll or skip; NULL: none yet */
     const char *via, *protocol, *service, *auth, *timeout, *envelope, *qvirtual, *esmtpname, *esmtppassword;
-    const char *user, *password, *sslproto, *sslcert, *sslkey, *sslcertfile, *sslfingerprint, *smtphost, *smtpaddress, *smtpname;
+    const char *user, *password, *sslproto, *sslcert, *sslkey, *sslcertfile, *sslfingerprint, *smtphost,
+        *smtpaddress, *smtpname;
     const char *limit, *fetchlimit, *mda;
     bool ssl, keep, lmtp, rewrite, sslcertck, no_envelope, skip;
     struct names names;
-    bool own_names; /* not from the defaults */
-    struct names domains; /* local domains and akas, for multidrop */
+    bool own_names;        /* not from the defaults */
+    struct names domains;  /* local domains and akas, for multidrop */
     char notes[NOTES_MAX]; /* keywords without a counterpart, each with "\n" */
 };
 

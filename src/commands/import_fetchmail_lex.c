@@ -1,4 +1,5 @@
-/* Tokens of a .fetchmailrc, as fetchmail 6.4 takes them: the longer of a quoted and an unquoted reading wins. */
+/* Tokens of a .fetchmailrc, as fetchmail 6.4 takes them: the longer of a quoted and an unquoted reading wins.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,9 @@ static char number_escape(const char **in)
     if (base == 16)
         (*in)++;
     strncpy(digits, *in, room);
-    digits[strspn(digits, base == 16 ? "0123456789abcdefABCDEF" : base == 8 ? "01234567" : "0123456789")] = '\0';
+    digits[strspn(digits, base == 16  ? "0123456789abcdefABCDEF"
+                          : base == 8 ? "01234567"
+                                      : "0123456789")] = '\0';
     *in += strlen(digits);
     return (char)strtol(digits, NULL, base);
 }

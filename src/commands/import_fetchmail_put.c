@@ -24,7 +24,8 @@ static void put_tls(struct import *import, const struct settings *settings, stru
     else
         account->tls = TLS_STARTTLS;
     if (account->tls == TLS_STARTTLS && proto == NULL)
-        import_note(import, account, "fetchmail went on in clear where the server has no STLS; for that write tls = \"none\"");
+        import_note(import, account,
+                    "fetchmail went on in clear where the server has no STLS; for that write tls = \"none\"");
     if (settings->sslcertfile != NULL)
         import_text(import, &account->options, "tls_ca_file", settings->sslcertfile);
     if (settings->sslcert != NULL)
@@ -34,8 +35,10 @@ static void put_tls(struct import *import, const struct settings *settings, stru
     if (settings->sslfingerprint != NULL)
         import_fingerprint(import, account, settings->sslfingerprint);
     if (!settings->sslcertck && account->tls != TLS_NONE)
-        import_note(import, account, "no sslcertck: popferry always checks certificates; `popferry check %s` shows the "
-                    "tls_fingerprint of one that no CA signed", account->title);
+        import_note(import, account,
+                    "no sslcertck: popferry always checks certificates; `popferry check %s` shows the "
+                    "tls_fingerprint of one that no CA signed",
+                    account->title);
 }
 
 static void put_login(struct import *import, const struct settings *settings, struct import_account *account)
@@ -71,7 +74,8 @@ static void put_login(struct import *import, const struct settings *settings, st
 }
 
 /* Multidrop: what fetchmail guessed from names and domains must be written out as rules. */
-static void put_multidrop(struct import *import, const struct settings *settings, struct import_account *account)
+static void put_multidrop(struct import *import, const struct settings *settings,
+                          struct import_account *account)
 {
     struct buf rules;
     size_t i;
@@ -81,29 +85,38 @@ static void put_multidrop(struct import *import, const struct settings *settings
     for (i = 0; i < settings->names.count; i++) {
         const char *from = settings->names.from[i];
         if (strcmp(from, "*") == 0)
-            import_note(import, account, "fetchmail passed unknown names on as they are (*); write rules \"@DOMAIN=USER\" or \"*=USER\"");
+            import_note(import, account,
+                        "fetchmail passed unknown names on as they are (*); write rules \"@DOMAIN=USER\" or "
+                        "\"*=USER\"");
         else if (strchr(from, '@') != NULL)
             import_print(import, &rules, "%s=%s\n", from, settings->names.to[i]);
         else if (settings->domains.count == 0)
             import_print(import, &rules, "%s@%s=%s\n", from, account->host, settings->names.to[i]);
         for (d = 0; d < settings->domains.count && strchr(from, '@') == NULL && strcmp(from, "*") != 0; d++)
-            import_print(import, &rules, "%s@%s=%s\n", from, settings->domains.from[d], settings->names.to[i]);
+            import_print(import, &rules, "%s@%s=%s\n", from, settings->domains.from[d],
+                         settings->names.to[i]);
     }
-    if (settings->no_envelope || settings->envelope == NULL || strcasecmp(settings->envelope, "Received") == 0) {
-        import_note(import, account, "fetchmail took the recipients from Received, To and Cc, which popferry does not guess at:");
+    if (settings->no_envelope || settings->envelope == NULL ||
+        strcasecmp(settings->envelope, "Received") == 0) {
+        import_note(
+            import, account,
+            "fetchmail took the recipients from Received, To and Cc, which popferry does not guess at:");
         import_note(import, account, "name the header in which the provider writes the envelope's recipient");
-        import_list(import, &account->options, "envelope_header", "X-Envelope-To\nX-Original-To\nDelivered-To");
+        import_list(import, &account->options, "envelope_header",
+                    "X-Envelope-To\nX-Original-To\nDelivered-To");
     } else {
         import_list(import, &account->options, "envelope_header", settings->envelope);
     }
     if (settings->qvirtual != NULL)
-        import_note(import, account, "qvirtual %s: put the prefix into the addresses of the rules", settings->qvirtual);
+        import_note(import, account, "qvirtual %s: put the prefix into the addresses of the rules",
+                    settings->qvirtual);
     if (rules.len > 0)
         import_list(import, &account->options, "map", rules.data);
     buf_free(&rules);
 }
 
-static void put_recipients(struct import *import, const struct settings *settings, struct import_account *account)
+static void put_recipients(struct import *import, const struct settings *settings,
+                           struct import_account *account)
 {
     const struct names *names = &settings->names;
     bool pair = names->count == 1 && names->from[0] != names->to[0];
@@ -121,7 +134,8 @@ static void put_recipients(struct import *import, const struct settings *setting
 }
 
 /* "host", "host/port", or the path of an LMTP socket. */
-static void put_destination(struct import *import, const struct settings *settings, struct import_account *account)
+static void put_destination(struct import *import, const struct settings *settings,
+                            struct import_account *account)
 {
     const char *target = settings->smtphost != NULL ? settings->smtphost : "localhost";
     const char *slash = strchr(target, '/');
@@ -149,7 +163,8 @@ static void put_destination(struct import *import, const struct settings *settin
     if (lines.len > 0)
         import_text(import, &account->options, "destination", import_destination(import, lines.data));
     if (settings->mda != NULL)
-        import_note(import, account, "mda %s has no counterpart: mail goes to the SMTP server of this host", settings->mda);
+        import_note(import, account, "mda %s has no counterpart: mail goes to the SMTP server of this host",
+                    settings->mda);
     buf_free(&lines);
 }
 
@@ -163,7 +178,8 @@ static void put_notes(struct import *import, const struct settings *settings, st
         line += len + (line[len] == '\n');
     }
     if (settings->timeout != NULL)
-        import_note(import, account, "timeout %s: popferry has one for all, at the top of the fetchrc", settings->timeout);
+        import_note(import, account, "timeout %s: popferry has one for all, at the top of the fetchrc",
+                    settings->timeout);
 }
 
 void import_fetchmail_account(struct import *import, const struct settings *settings)

@@ -33,8 +33,8 @@ static char *get(struct file *file, const char *section, const char *name)
 
 static bool is_true(const char *text)
 {
-    return text != NULL && (strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 || strcasecmp(text, "on") == 0 ||
-                            strcmp(text, "1") == 0);
+    return text != NULL && (strcasecmp(text, "true") == 0 || strcasecmp(text, "yes") == 0 ||
+                            strcasecmp(text, "on") == 0 || strcmp(text, "1") == 0);
 }
 
 static char *trim(char *text)
@@ -48,7 +48,8 @@ static char *trim(char *text)
     return text;
 }
 
-/* Lines as Python's configparser reads them: "name = value" or "name: value", an indented line goes on with the value. */
+/* Lines as Python's configparser reads them: "name = value" or "name: value", an indented line goes on with
+ * the value. */
 static void read_values(struct file *file, char *text)
 {
     const char *section = "";
@@ -105,7 +106,9 @@ static void put_word(struct import *import, struct buf *command, const char *wor
 {
     if (command->len > 0)
         import_print(import, command, " ");
-    if (*word != '\0' && strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") == strlen(word)) {
+    if (*word != '\0' &&
+        strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-") ==
+            strlen(word)) {
         import_print(import, command, "%s", word);
         return;
     }
@@ -142,10 +145,12 @@ static void put_login(struct file *file, struct import_account *account)
             free(path);
             first = false;
         }
-        import_text(import, &account->options, is_true(get(file, "retriever", "use_xoauth2")) ? "token_command" : "password_command",
+        import_text(import, &account->options,
+                    is_true(get(file, "retriever", "use_xoauth2")) ? "token_command" : "password_command",
                     command.len > 0 ? command.data : "");
     } else {
-        import_note(import, account, "no password here: getmail asked for it, or took it from a key ring or ~/.netrc");
+        import_note(import, account,
+                    "no password here: getmail asked for it, or took it from a key ring or ~/.netrc");
     }
     buf_free(&command);
 }
@@ -176,7 +181,8 @@ static void put_server(struct file *file, struct import_account *account, const 
     if (print != NULL)
         import_fingerprint(file->import, account, print);
     else if (get(file, "retriever", "ca_certs") == NULL)
-        import_note(file->import, account, "getmail checked no certificate without ca_certs; popferry always does");
+        import_note(file->import, account,
+                    "getmail checked no certificate without ca_certs; popferry always does");
 }
 
 /* "delivered-to:1": the field, and which of several. */
@@ -189,7 +195,8 @@ static void put_multidrop(struct file *file, struct import_account *account)
         return;
     (void)snprintf(field, sizeof(field), "%.*s", (int)strcspn(value, ": \t"), value);
     import_list(file->import, &account->options, "envelope_header", field);
-    import_note(file->import, account, "write who gets which address: map = {\"ADDRESS=USER\", \"@DOMAIN=USER\", \"*=USER\"}");
+    import_note(file->import, account,
+                "write who gets which address: map = {\"ADDRESS=USER\", \"@DOMAIN=USER\", \"*=USER\"}");
 }
 
 static void put_options(struct file *file, struct import_account *account)
@@ -215,8 +222,9 @@ static void put_notes(struct file *file, struct import_account *account)
     static const char *const done[] = {
         "retriever.type", "retriever.server", "retriever.port", "retriever.username", "retriever.password",
         "retriever.password_command", "retriever.use_apop", "retriever.use_xoauth2", "retriever.ca_certs",
-        "retriever.certfile", "retriever.keyfile", "retriever.ssl_fingerprints", "retriever.envelope_recipient",
-        "options.delete", "options.delete_after", "options.max_message_size", "options.max_messages_per_session",
+        "retriever.certfile", "retriever.keyfile", "retriever.ssl_fingerprints",
+        "retriever.envelope_recipient", "options.delete", "options.delete_after", "options.max_message_size",
+        "options.max_messages_per_session",
         /* What popferry does anyway, or has no need of. */
         "options.read_all", "options.verbose", "options.received", "options.to_oldmail_on_each_mail",
         "options.message_log_verbose", "options.skip_imap_fetch_size"};
@@ -231,7 +239,8 @@ static void put_notes(struct file *file, struct import_account *account)
             if (strcasecmp(name, done[d]) == 0)
                 break;
         if (d == sizeof(done) / sizeof(done[0]))
-            import_note(file->import, account, "no counterpart: [%s] %s = %s", value->section, value->name, value->text);
+            import_note(file->import, account, "no counterpart: [%s] %s = %s", value->section, value->name,
+                        value->text);
     }
     if (get(file, "destination", "type") != NULL)
         import_note(file->import, account, "mail goes to the SMTP server of this host");
@@ -282,7 +291,8 @@ void import_getmail(struct import *import, const char *path, char *text)
     read_values(file, text);
     type = get(file, "retriever", "type");
     title_of(path, get(file, "retriever", "server"), title, sizeof(title));
-    account = import_account(import, title, get(file, "retriever", "server"), get(file, "retriever", "username"));
+    account =
+        import_account(import, title, get(file, "retriever", "server"), get(file, "retriever", "username"));
     if (account != NULL) {
         put_server(file, account, type != NULL ? type : "");
         put_login(file, account);
@@ -290,9 +300,11 @@ void import_getmail(struct import *import, const char *path, char *text)
         put_multidrop(file, account);
         put_options(file, account);
         put_notes(file, account);
-        account->dropped = type == NULL || strstr(type, "POP3") == NULL || account->host == NULL || account->user == NULL;
+        account->dropped =
+            type == NULL || strstr(type, "POP3") == NULL || account->host == NULL || account->user == NULL;
         if (account->dropped)
-            import_note(import, account, "type %s: popferry fetches by POP3 only", type != NULL ? type : "(none)");
+            import_note(import, account, "type %s: popferry fetches by POP3 only",
+                        type != NULL ? type : "(none)");
         else
             take_oldmail(import, account, path);
     }

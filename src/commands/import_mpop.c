@@ -128,12 +128,16 @@ static void put_port(struct import *import, const struct section *section, struc
     const char *port = get(section, "port");
     const char *tls = get(section, "tls");
 
-    account->tls = !is_on(tls) ? TLS_NONE : is_off(get(section, "tls_starttls")) ? TLS_IMPLICIT : TLS_STARTTLS;
-    if (port != NULL && !import_port(account, port) && strcmp(port, "pop3") != 0 && strcmp(port, "pop3s") != 0)
+    account->tls = !is_on(tls)                            ? TLS_NONE
+                   : is_off(get(section, "tls_starttls")) ? TLS_IMPLICIT
+                                                          : TLS_STARTTLS;
+    if (port != NULL && !import_port(account, port) && strcmp(port, "pop3") != 0 &&
+        strcmp(port, "pop3s") != 0)
         import_note(import, account, "port %s: write its number", port);
 }
 
-static void put_file(struct import *import, struct import_account *account, const char *name, const char *path)
+static void put_file(struct import *import, struct import_account *account, const char *name,
+                     const char *path)
 {
     char *full = path != NULL && *path != '\0' ? import_path(import, path) : NULL;
 
@@ -154,13 +158,16 @@ static void put_tls(struct import *import, const struct section *section, struct
     put_file(import, account, "tls_cert_file", get(section, "tls_cert_file"));
     put_file(import, account, "tls_key_file", get(section, "tls_key_file"));
     if (is_off(get(section, "tls_certcheck")))
-        import_note(import, account, "tls_certcheck off: popferry always checks certificates; `popferry check %s` shows the "
-                    "tls_fingerprint of one that no CA signed", account->title);
+        import_note(import, account,
+                    "tls_certcheck off: popferry always checks certificates; `popferry check %s` shows the "
+                    "tls_fingerprint of one that no CA signed",
+                    account->title);
 }
 
 static void put_login(struct import *import, const struct section *section, struct import_account *account)
 {
-    static const char *const same[] = {"user", "apop", "plain", "cram-md5", "login", "external", "oauthbearer", "xoauth2"};
+    static const char *const same[] = {"user",  "apop",     "plain",       "cram-md5",
+                                       "login", "external", "oauthbearer", "xoauth2"};
     const char *auth = get(section, "auth");
     const char *command = get(section, "passwordeval");
     bool bearer = auth != NULL && (strcmp(auth, "oauthbearer") == 0 || strcmp(auth, "xoauth2") == 0);
@@ -181,9 +188,12 @@ static void put_login(struct import *import, const struct section *section, stru
     } else if (command != NULL) {
         import_text(import, &account->options, bearer ? "token_command" : "password_command", command);
     } else {
-        import_note(import, account, "no password here: mpop asked for it, or took it from a key ring or ~/.netrc;");
-        import_note(import, account, "perhaps password_command = \"secret-tool lookup host %s service pop3 user %s\"",
-                    account->host != NULL ? account->host : "HOST", account->user != NULL ? account->user : "USER");
+        import_note(import, account,
+                    "no password here: mpop asked for it, or took it from a key ring or ~/.netrc;");
+        import_note(import, account,
+                    "perhaps password_command = \"secret-tool lookup host %s service pop3 user %s\"",
+                    account->host != NULL ? account->host : "HOST",
+                    account->user != NULL ? account->user : "USER");
     }
 }
 
@@ -195,7 +205,8 @@ static void put_proxy(struct import *import, const struct section *section, stru
 
     if (host == NULL || *host == '\0')
         return;
-    (void)snprintf(proxy, sizeof(proxy), "socks5h://%s:%s", host, port != NULL && *port != '\0' ? port : "1080");
+    (void)snprintf(proxy, sizeof(proxy), "socks5h://%s:%s", host,
+                   port != NULL && *port != '\0' ? port : "1080");
     import_text(import, &account->options, "proxy", proxy);
 }
 
@@ -203,9 +214,10 @@ static void put_proxy(struct import *import, const struct section *section, stru
 static void put_notes(struct import *import, const struct section *section, struct import_account *account)
 {
     static const char *const done[] = {
-        "host", "port", "user", "password", "passwordeval", "auth", "tls", "tls_starttls", "tls_trust_file",
-        "tls_fingerprint", "tls_cert_file", "tls_key_file", "tls_certcheck", "keep", "skipsize", "pipelining", "uidls_file",
-        "proxy_host", "proxy_port", "timeout", "delivery"};
+        "host",          "port",         "user",           "password",        "passwordeval",  "auth",
+        "tls",           "tls_starttls", "tls_trust_file", "tls_fingerprint", "tls_cert_file", "tls_key_file",
+        "tls_certcheck", "keep",         "skipsize",       "pipelining",      "uidls_file",    "proxy_host",
+        "proxy_port",    "timeout",      "delivery"};
     size_t i;
     size_t d;
 
@@ -214,13 +226,16 @@ static void put_notes(struct import *import, const struct section *section, stru
             if (strcmp(section->values[i].command, done[d]) == 0)
                 break;
         if (d == sizeof(done) / sizeof(done[0]))
-            import_note(import, account, "no counterpart: %s %s", section->values[i].command, section->values[i].argument);
+            import_note(import, account, "no counterpart: %s %s", section->values[i].command,
+                        section->values[i].argument);
     }
     if (get(section, "delivery") != NULL)
-        import_note(import, account, "delivery %s has no counterpart: mail goes to the SMTP server of this host",
+        import_note(import, account,
+                    "delivery %s has no counterpart: mail goes to the SMTP server of this host",
                     get(section, "delivery"));
     if (get(section, "timeout") != NULL)
-        import_note(import, account, "timeout %s: popferry has one for all, at the top of the fetchrc", get(section, "timeout"));
+        import_note(import, account, "timeout %s: popferry has one for all, at the top of the fetchrc",
+                    get(section, "timeout"));
 }
 
 /* "~/.mpop_uidls/%U_at_%H" with user and host put in. */
@@ -246,7 +261,8 @@ static void take_uids(struct import *import, const struct section *section, stru
 
 static void put_account(struct import *import, const struct section *section)
 {
-    struct import_account *account = import_account(import, section->name, get(section, "host"), get(section, "user"));
+    struct import_account *account =
+        import_account(import, section->name, get(section, "host"), get(section, "user"));
     const char *pipelining = get(section, "pipelining");
     const char *skip = get(section, "skipsize");
 

@@ -1,7 +1,7 @@
 /* What the import files share: the accounts and destinations that were read, as lines of a fetchrc to be.
  *
- * Ownership: struct import owns everything below it; import_free(). Threads: one. Memory that runs short is noted in `broken`
- * and looked at once, at the end. */
+ * Ownership: struct import owns everything below it; import_free(). Threads: one. Memory that runs short is
+ * noted in `broken` and looked at once, at the end. */
 #ifndef POPFERRY_COMMANDS_IMPORT_PRIVATE_H
 #define POPFERRY_COMMANDS_IMPORT_PRIVATE_H
 
@@ -22,7 +22,7 @@ struct import_account {
     struct buf notes;   /* "    # ...\n" */
     bool dropped;       /* no POP3: its lines become comments */
     bool has_password;
-    bool keeps;         /* leaves mail on the server */
+    bool keeps;  /* leaves mail on the server */
     char **uids; /* that the other program has seen */
     size_t uid_count;
     bool uids_found; /* there was a list of them, even an empty one */
@@ -36,7 +36,7 @@ struct import_destination {
 
 struct import {
     char *home;
-    char self[64]; /* root's name, whom a fetchrc of root's must name; "" for others */
+    char self[64];    /* root's name, whom a fetchrc of root's must name; "" for others */
     struct buf notes; /* "# ...\n", at the top */
     struct import_account *accounts;
     size_t account_count;
@@ -50,9 +50,10 @@ struct import {
 void import_init(struct import *import);
 void import_free(struct import *import);
 
-/* An account with these names. title and host may be NULL; the title is made fit and unique. The pointer holds until the next call; NULL when
- * memory is short. */
-struct import_account *import_account(struct import *import, const char *title, const char *host, const char *user);
+/* An account with these names. title and host may be NULL; the title is made fit and unique. The pointer
+ * holds until the next call; NULL when memory is short. */
+struct import_account *import_account(struct import *import, const char *title, const char *host,
+                                      const char *user);
 
 /* The name under which the history knows it: user@host, and :port unless 110 or 995. */
 #define IMPORT_IDENTITY_MAX 1024
@@ -64,10 +65,12 @@ bool import_port(struct import_account *account, const char *text);
 /* The title of a destination with these option lines, made if no other has the same. */
 const char *import_destination(struct import *import, const char *options);
 
-/* A line `name = "value"` into lines; a value that a fetchrc cannot hold becomes a note. value NULL: nothing. */
+/* A line `name = "value"` into lines; a value that a fetchrc cannot hold becomes a note. value NULL: nothing.
+ */
 void import_text(struct import *import, struct buf *lines, const char *name, const char *value);
 void import_number(struct import *import, struct buf *lines, const char *name, unsigned long value);
-void import_word(struct import *import, struct buf *lines, const char *name, const char *value); /* without quotes */
+void import_word(struct import *import, struct buf *lines, const char *name,
+                 const char *value); /* without quotes */
 /* Items separated by '\n' as `name = {"a", "b"}`. */
 void import_list(struct import *import, struct buf *lines, const char *name, const char *items);
 
@@ -84,12 +87,14 @@ void import_keep(struct import *import, struct import_account *account, bool kee
 /* recipients, where the program delivered to whoever ran it. */
 void import_self(struct import *import, struct import_account *account);
 
-/* Octets as hex digits and colons, told to be SHA-256 by their number: becomes tls_fingerprint, else a note. */
+/* Octets as hex digits and colons, told to be SHA-256 by their number: becomes tls_fingerprint, else a note.
+ */
 void import_fingerprint(struct import *import, struct import_account *account, const char *text);
 
 /* strdup() that notes its failure. NULL stays NULL. */
 char *import_copy(struct import *import, const char *text);
-void import_print(struct import *import, struct buf *out, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void import_print(struct import *import, struct buf *out, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* What is written for all accounts when everything was read. */
 void import_render(struct import *import, const char *head, struct buf *out);

@@ -112,7 +112,8 @@ static void make_title(const struct import *import, const char *wish, char *titl
         (void)snprintf(title, size, "%s-%u", base, n);
 }
 
-struct import_account *import_account(struct import *import, const char *title, const char *host, const char *user)
+struct import_account *import_account(struct import *import, const char *title, const char *host,
+                                      const char *user)
 {
     struct import_account *grown = realloc(import->accounts, (import->account_count + 1) * sizeof(*grown));
     struct import_account *account;
@@ -190,7 +191,8 @@ void import_text(struct import *import, struct buf *lines, const char *name, con
     if (put_quoted(&line, value) == 0)
         import_print(import, lines, "    %s = %s\n", name, line.data);
     else
-        import_print(import, lines, "    # %s: a fetchrc cannot hold this value (control characters, or too long)\n", name);
+        import_print(import, lines,
+                     "    # %s: a fetchrc cannot hold this value (control characters, or too long)\n", name);
     buf_free(&line);
 }
 
@@ -219,7 +221,8 @@ void import_list(struct import *import, struct buf *lines, const char *name, con
     if (failed == 0 && line.len > 0)
         import_print(import, lines, "    %s = {%s}\n", name, line.data);
     else
-        import_print(import, lines, "    # %s: a fetchrc cannot hold this value (control characters, or too long)\n", name);
+        import_print(import, lines,
+                     "    # %s: a fetchrc cannot hold this value (control characters, or too long)\n", name);
     free(copy);
     buf_free(&line);
 }
@@ -282,7 +285,8 @@ void import_fingerprint(struct import *import, struct import_account *account, c
     if (*text == '\0' && digits == 64)
         import_text(import, &account->options, "tls_fingerprint", value);
     else
-        import_note(import, account, "its fingerprint is no SHA-256 of a certificate; `popferry check %s` shows that one",
+        import_note(import, account,
+                    "its fingerprint is no SHA-256 of a certificate; `popferry check %s` shows that one",
                     account->title);
 }
 
@@ -319,7 +323,8 @@ static bool repeated(const struct import *import, size_t index)
 
 static void render_account(struct import *import, struct import_account *account, struct buf *out)
 {
-    static const char *const tls[] = {[TLS_NONE] = "none", [TLS_STARTTLS] = "starttls", [TLS_IMPLICIT] = "implicit"};
+    static const char *const tls[] = {
+        [TLS_NONE] = "none", [TLS_STARTTLS] = "starttls", [TLS_IMPLICIT] = "implicit"};
 
     import_print(import, out, "\naccount \"%s\" {\n", account->title);
     import_text(import, out, "host", account->host != NULL ? account->host : "");
@@ -358,7 +363,8 @@ void import_render(struct import *import, const char *head, struct buf *out)
     for (i = 0; i < import->account_count; i++) {
         struct import_account *account = &import->accounts[i];
         if (!account->dropped && repeated(import, i)) {
-            import_print(import, out, "\n# \"%s\" was left out: the same mailbox stands above\n", account->title);
+            import_print(import, out, "\n# \"%s\" was left out: the same mailbox stands above\n",
+                         account->title);
             continue;
         }
         if (!account->dropped) {

@@ -86,14 +86,17 @@ static size_t line_len(const char *line, const char *end)
     return (size_t)((eol != NULL ? eol : end) - line);
 }
 
-/* "USER@HOST UID": the user may hold spaces and @, so the accounts say where it ends. Returns the UID, or NULL. */
-static const char *fetchid_of(const struct import_account *account, const char *line, size_t len, size_t *uid_len)
+/* "USER@HOST UID": the user may hold spaces and @, so the accounts say where it ends. Returns the UID, or
+ * NULL. */
+static const char *fetchid_of(const struct import_account *account, const char *line, size_t len,
+                              size_t *uid_len)
 {
     size_t user = account->user == NULL ? 0 : strlen(account->user);
     size_t host = account->host == NULL ? 0 : strlen(account->host);
 
-    if (user == 0 || host == 0 || len < user + host + 3 || memcmp(line, account->user, user) != 0 || line[user] != '@' ||
-        strncasecmp(line + user + 1, account->host, host) != 0 || line[user + 1 + host] != ' ')
+    if (user == 0 || host == 0 || len < user + host + 3 || memcmp(line, account->user, user) != 0 ||
+        line[user] != '@' || strncasecmp(line + user + 1, account->host, host) != 0 ||
+        line[user + 1 + host] != ' ')
         return NULL;
     *uid_len = len - user - host - 2;
     return line + user + host + 2;
@@ -172,8 +175,10 @@ void import_mpop_uids(struct import *import, struct import_account *account, con
     buf_free(&text);
 }
 
-/* getmail's name for its list: "oldmail-HOST-PORT-USER", with runs of the characters in `stripped` as one '-'. */
-static void oldmail_name(struct import *import, const struct import_account *account, struct buf *path, const char *directory)
+/* getmail's name for its list: "oldmail-HOST-PORT-USER", with runs of the characters in `stripped` as one
+ * '-'. */
+static void oldmail_name(struct import *import, const struct import_account *account, struct buf *path,
+                         const char *directory)
 {
     static const char stripped[] = "/\\:;<>|";
     unsigned port = account->port != 0 ? account->port : account->tls == TLS_IMPLICIT ? 995 : 110;

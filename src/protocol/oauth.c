@@ -19,8 +19,8 @@ static bool same(const char *a, const char *b)
 /* What a person does about a refresh token that is worth nothing any more. */
 static bool wants_login(const char *error)
 {
-    return same(error, "invalid_grant") || same(error, "interaction_required") || same(error, "consent_required") ||
-           same(error, "login_required");
+    return same(error, "invalid_grant") || same(error, "interaction_required") ||
+           same(error, "consent_required") || same(error, "login_required");
 }
 
 static bool passes(const char *error)
@@ -49,8 +49,9 @@ int oauth_refused(const struct oauth_params *params, const char *endpoint, const
         (void)fault_quote(quoted, sizeof(quoted), answer->description, strlen(answer->description));
     if (wants_login(answer->error))
         (void)snprintf(hint, sizeof(hint), "; run popferry authorize %s again", params->account);
-    return fault_set(fault, FAULT_OF_MAILBOX, class, "oauth", "%s refused: %s%s%s%s", oauth_host(endpoint, host, sizeof(host)),
-                     error, quoted[0] != '\0' ? ": " : "", quoted, hint);
+    return fault_set(fault, FAULT_OF_MAILBOX, class, "oauth", "%s refused: %s%s%s%s",
+                     oauth_host(endpoint, host, sizeof(host)), error, quoted[0] != '\0' ? ": " : "", quoted,
+                     hint);
 }
 
 int oauth_ask(const struct oauth_params *params, const struct oauth_form *form, struct oauth_answer *answer,
@@ -64,7 +65,8 @@ int oauth_ask(const struct oauth_params *params, const struct oauth_form *form, 
 
     *answer = (struct oauth_answer){0};
     if (params->token_endpoint == NULL || params->client_id == NULL)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_CONFIG, "oauth", "the oauth section needs token_endpoint and client_id");
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_CONFIG, "oauth",
+                         "the oauth section needs token_endpoint and client_id");
     buf_init(&body, OAUTH_ANSWER_MAX);
     if (oauth_post(params, params->token_endpoint, form, &body, &status, fault) < 0) {
         buf_free(&body);
@@ -77,13 +79,15 @@ int oauth_ask(const struct oauth_params *params, const struct oauth_form *form, 
         if (same(answer->error, "slow_down") || same(answer->error, "authorization_pending"))
             return 0;
         oauth_answer_free(answer);
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_RETRY, "oauth", "%s answered with HTTP status %ld", host, status);
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_RETRY, "oauth", "%s answered with HTTP status %ld",
+                         host, status);
     }
     if (result == 0 && (status == 200 || answer->error[0] != '\0'))
         return 0;
     oauth_answer_free(answer);
     if (status != 200)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth", "%s answered with HTTP status %ld", host, status);
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth", "%s answered with HTTP status %ld",
+                         host, status);
     return fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth", "the answer of %s %s", host, why);
 }
 
@@ -105,7 +109,8 @@ int oauth_file_take(const struct oauth_params *params, struct oauth_file *file, 
     answer->access_token = NULL;
     file->obtained_at = (int64_t)time(NULL);
     file->expires_at = answer->expires_in > 0 ? file->obtained_at + answer->expires_in : 0;
-    /* The token that was sent has served: the one before it is not needed any more. It is itself kept while a new one is unproven. */
+    /* The token that was sent has served: the one before it is not needed any more. It is itself kept while a
+     * new one is unproven. */
     oauth_free_secret(file->previous);
     file->previous = NULL;
     if (answer->refresh_token != NULL && !same(answer->refresh_token, file->refresh_token)) {
@@ -126,10 +131,12 @@ int oauth_file_take(const struct oauth_params *params, struct oauth_file *file, 
     return failed ? -1 : 0;
 }
 
-/* Bring file and fetchrc together: a configured refresh token that changed wins; tokens of another server or client are not sent. */
+/* Bring file and fetchrc together: a configured refresh token that changed wins; tokens of another server or
+ * client are not sent. */
 static int choose(const struct oauth_params *params, struct oauth_file *file, struct fault *fault)
 {
-    bool ours = same(file->token_endpoint, params->token_endpoint) && same(file->client_id, params->client_id);
+    bool ours =
+        same(file->token_endpoint, params->token_endpoint) && same(file->client_id, params->client_id);
     char digest[65];
 
     if (params->refresh_token != NULL) {
@@ -137,7 +144,8 @@ static int choose(const struct oauth_params *params, struct oauth_file *file, st
         if (ours && same(file->origin, digest))
             return 0;
         if (!oauth_token_ok(params->refresh_token))
-            return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth", "the configured refresh token is none");
+            return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth",
+                             "the configured refresh token is none");
         oauth_file_free(file);
         file->refresh_token = strdup(params->refresh_token);
         return file->refresh_token != NULL
@@ -145,12 +153,13 @@ static int choose(const struct oauth_params *params, struct oauth_file *file, st
                    : fault_set(fault, FAULT_OF_MAILBOX, FAULT_INTERNAL, "oauth", "out of memory");
     }
     if (file->refresh_token == NULL)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth", "no token yet; run popferry authorize %s",
-                         params->account);
-    if (!ours)
         return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth",
-                         "the stored token is for another token_endpoint or client_id; run popferry authorize %s again",
-                         params->account);
+                         "no token yet; run popferry authorize %s", params->account);
+    if (!ours)
+        return fault_set(
+            fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth",
+            "the stored token is for another token_endpoint or client_id; run popferry authorize %s again",
+            params->account);
     return 0;
 }
 
@@ -163,19 +172,20 @@ static int hand_out(const struct oauth_file *file, struct buf *token, struct fau
 }
 
 /* Load and choose. Returns 1 when the cached access token serves, 0 when it must be renewed. */
-static int load(const struct oauth_params *params, const char *refuse, struct oauth_file *file, struct fault *fault)
+static int load(const struct oauth_params *params, const char *refuse, struct oauth_file *file,
+                struct fault *fault)
 {
     int64_t now = (int64_t)time(NULL);
 
     if (oauth_file_load(params, file, fault) < 0 || choose(params, file, fault) < 0)
         return -1;
     /* A clock that was set back makes the end worthless. */
-    return file->access_token != NULL && !same(file->access_token, refuse) && file->expires_at > now + SPARE &&
-           file->obtained_at <= now + SPARE;
+    return file->access_token != NULL && !same(file->access_token, refuse) &&
+           file->expires_at > now + SPARE && file->obtained_at <= now + SPARE;
 }
 
-static int ask_refresh(const struct oauth_params *params, const char *refresh_token, struct oauth_answer *answer,
-                       struct fault *fault)
+static int ask_refresh(const struct oauth_params *params, const char *refresh_token,
+                       struct oauth_answer *answer, struct fault *fault)
 {
     struct oauth_form form;
     int result;
@@ -193,8 +203,8 @@ static int ask_refresh(const struct oauth_params *params, const char *refresh_to
     return result;
 }
 
-/* Ask with the newest refresh token; where the server does not know it, with the one before: an answer that was stored but
- * never took effect on the other side would otherwise lock the account out. */
+/* Ask with the newest refresh token; where the server does not know it, with the one before: an answer that
+ * was stored but never took effect on the other side would otherwise lock the account out. */
 static int ask_either(const struct oauth_params *params, struct oauth_file *file, struct oauth_answer *answer,
                       struct fault *fault)
 {
@@ -221,7 +231,8 @@ static int ask_either(const struct oauth_params *params, struct oauth_file *file
 }
 
 /* Renew the tokens; the lock is held. */
-static int renew(const struct oauth_params *params, const char *refuse, struct oauth_file *file, struct fault *fault)
+static int renew(const struct oauth_params *params, const char *refuse, struct oauth_file *file,
+                 struct fault *fault)
 {
     struct oauth_answer answer = {0};
     struct oauth_slot slot;
@@ -240,9 +251,10 @@ static int renew(const struct oauth_params *params, const char *refuse, struct o
     }
     oauth_answer_free(&answer);
     if (result == 0 && same(file->access_token, refuse))
-        result = fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth",
-                           "the authorization server gave the refused access token again; run popferry authorize %s again",
-                           params->account);
+        result = fault_set(
+            fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth",
+            "the authorization server gave the refused access token again; run popferry authorize %s again",
+            params->account);
     return result;
 }
 

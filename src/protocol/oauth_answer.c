@@ -26,7 +26,8 @@ void oauth_form_init(struct oauth_form *form)
     buf_init(&form->text, FORM_MAX);
 }
 
-/* Everything but unreserved characters is percent-encoded (RFC 3986 section 2.3), which serves a query and a form alike. */
+/* Everything but unreserved characters is percent-encoded (RFC 3986 section 2.3), which serves a query and a
+ * form alike. */
 static int add_encoded(struct buf *out, const char *text)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
@@ -98,9 +99,8 @@ static void wipe_json(json_t *object)
     const char *key;
     json_t *value;
 
-    json_object_foreach(object, key, value)
-        if (json_is_string(value))
-            OPENSSL_cleanse((char *)(uintptr_t)json_string_value(value), json_string_length(value));
+    json_object_foreach(object, key, value) if (json_is_string(value))
+        OPENSSL_cleanse((char *)(uintptr_t)json_string_value(value), json_string_length(value));
     json_decref(object);
 }
 
@@ -116,7 +116,8 @@ static json_t *load_object(const char *data, size_t len, const char **why)
     return root;
 }
 
-/* Seconds: a number, or digits in a string, as some servers write them. -1: neither; `missing` when it is not there. */
+/* Seconds: a number, or digits in a string, as some servers write them. -1: neither; `missing` when it is not
+ * there. */
 static int64_t seconds_of(json_t *value, int64_t missing)
 {
     if (value == NULL || json_is_null(value))
@@ -152,11 +153,13 @@ static int take_error(json_t *root, struct oauth_answer *answer, const char **wh
     const char *description = json_string_value(json_object_get(root, "error_description"));
     json_t *error = json_object_get(root, "error");
 
-    if (!json_is_string(error) || json_string_length(error) == 0 || json_string_length(error) >= sizeof(answer->error)) {
+    if (!json_is_string(error) || json_string_length(error) == 0 ||
+        json_string_length(error) >= sizeof(answer->error)) {
         *why = "has an error that is no error code";
         return -1;
     }
-    (void)fault_quote(answer->error, sizeof(answer->error), json_string_value(error), json_string_length(error));
+    (void)fault_quote(answer->error, sizeof(answer->error), json_string_value(error),
+                      json_string_length(error));
     if (description != NULL)
         answer->description = strdup(description);
     return 0;
@@ -190,7 +193,8 @@ int oauth_answer_parse(const char *data, size_t len, struct oauth_answer *answer
     root = load_object(data, len, why);
     if (root == NULL)
         return -1;
-    result = json_object_get(root, "error") != NULL ? take_error(root, answer, why) : take_tokens(root, answer, why);
+    result = json_object_get(root, "error") != NULL ? take_error(root, answer, why)
+                                                    : take_tokens(root, answer, why);
     wipe_json(root);
     if (result < 0)
         oauth_answer_free(answer);
@@ -243,7 +247,9 @@ int oauth_device_parse(const char *data, size_t len, struct oauth_device *device
         *why = "has an interval that is no time";
     if (take_shown(root, "verification_uri_complete", device->uri_complete, sizeof(device->uri_complete)) < 0)
         device->uri_complete[0] = '\0';
-    device->interval = device->interval < 1 ? 1 : device->interval > INTERVAL_MAX ? INTERVAL_MAX : device->interval;
+    device->interval = device->interval < 1              ? 1
+                       : device->interval > INTERVAL_MAX ? INTERVAL_MAX
+                                                         : device->interval;
     wipe_json(root);
     if (*why != NULL)
         oauth_device_free(device);

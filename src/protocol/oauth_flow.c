@@ -1,4 +1,5 @@
-/* The login by hand: device authorization (RFC 8628), or authorization code with PKCE (RFC 8252, RFC 7636). */
+/* The login by hand: device authorization (RFC 8628), or authorization code with PKCE (RFC 8252, RFC 7636).
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,14 +88,17 @@ static int ask_device(const struct oauth_params *params, struct oauth_device *de
     if (result == 0 && status == 200) {
         result = oauth_device_parse(body.len > 0 ? body.data : "", body.len, device, &why);
         if (result < 0)
-            (void)fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth", "the answer of %s %s", host, why);
+            (void)fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth", "the answer of %s %s", host,
+                            why);
     } else if (result == 0) {
-        if (status < 500 && oauth_answer_parse(body.len > 0 ? body.data : "", body.len, &refusal, &why) == 0 &&
+        if (status < 500 &&
+            oauth_answer_parse(body.len > 0 ? body.data : "", body.len, &refusal, &why) == 0 &&
             refusal.error[0] != '\0')
             result = oauth_refused(params, params->device_endpoint, &form, &refusal, fault);
         else
-            result = fault_set(fault, FAULT_OF_MAILBOX, status >= 500 || status == 429 ? FAULT_RETRY : FAULT_PROTOCOL,
-                               "oauth", "%s answered with HTTP status %ld", host, status);
+            result = fault_set(fault, FAULT_OF_MAILBOX,
+                               status >= 500 || status == 429 ? FAULT_RETRY : FAULT_PROTOCOL, "oauth",
+                               "%s answered with HTTP status %ld", host, status);
     }
     oauth_answer_free(&refusal);
     buf_free(&body);
@@ -104,17 +108,21 @@ static int ask_device(const struct oauth_params *params, struct oauth_device *de
 
 static void show_device(const struct oauth_params *params, const struct oauth_device *device, FILE *out)
 {
-    (void)fprintf(out, "To let popferry fetch the mail of %s, open\n\n    %s\n\nin a browser and enter the code\n\n    %s\n\n",
-                  params->username != NULL ? params->username : params->account, device->uri, device->user_code);
+    (void)fprintf(out,
+                  "To let popferry fetch the mail of %s, open\n\n    %s\n\nin a browser and enter the "
+                  "code\n\n    %s\n\n",
+                  params->username != NULL ? params->username : params->account, device->uri,
+                  device->user_code);
     if (device->uri_complete[0] != '\0')
         (void)fprintf(out, "(or open this address, which has the code in it: %s)\n\n", device->uri_complete);
-    (void)fprintf(out, "Waiting for at most %lld minutes; Ctrl-C gives up.\n", (long long)((device->expires_in + 59) / 60));
+    (void)fprintf(out, "Waiting for at most %lld minutes; Ctrl-C gives up.\n",
+                  (long long)((device->expires_in + 59) / 60));
     (void)fflush(out);
 }
 
 /* One answer while the person is at the browser. Returns 1: ask again, 0: tokens, -1. */
-static int judge(const struct oauth_params *params, const struct oauth_form *form, const struct oauth_answer *answer,
-                 int64_t *interval, struct fault *fault)
+static int judge(const struct oauth_params *params, const struct oauth_form *form,
+                 const struct oauth_answer *answer, int64_t *interval, struct fault *fault)
 {
     if (answer->error[0] == '\0')
         return 0;
@@ -125,15 +133,16 @@ static int judge(const struct oauth_params *params, const struct oauth_form *for
         return 1;
     }
     if (strcmp(answer->error, "access_denied") == 0)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth", "the login was refused in the browser (access_denied)");
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth",
+                         "the login was refused in the browser (access_denied)");
     if (strcmp(answer->error, "expired_token") == 0)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth", "the code has expired; run popferry authorize %s again",
-                         params->account);
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth",
+                         "the code has expired; run popferry authorize %s again", params->account);
     return oauth_refused(params, params->token_endpoint, form, answer, fault);
 }
 
-static int poll_device(const struct oauth_params *params, const struct oauth_device *device, const struct oauth_form *form,
-                       struct oauth_answer *answer, struct fault *fault)
+static int poll_device(const struct oauth_params *params, const struct oauth_device *device,
+                       const struct oauth_form *form, struct oauth_answer *answer, struct fault *fault)
 {
     int64_t end = clock_ms() + device->expires_in * 1000;
     int64_t interval = device->interval;
@@ -160,7 +169,8 @@ static int poll_device(const struct oauth_params *params, const struct oauth_dev
     }
 }
 
-static int device_flow(const struct oauth_params *params, FILE *out, struct oauth_answer *answer, struct fault *fault)
+static int device_flow(const struct oauth_params *params, FILE *out, struct oauth_answer *answer,
+                       struct fault *fault)
 {
     struct oauth_device device;
     struct oauth_form form;
@@ -197,7 +207,8 @@ static bool ends_with(const char *text, const char *end)
 }
 
 /* The address for the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3). */
-static int show_browser(const struct oauth_params *params, const struct session *session, FILE *out, struct fault *fault)
+static int show_browser(const struct oauth_params *params, const struct session *session, FILE *out,
+                        struct fault *fault)
 {
     const char *endpoint = params->authorization_endpoint;
     char challenge[OAUTH_RANDOM_SIZE];
@@ -215,27 +226,31 @@ static int show_browser(const struct oauth_params *params, const struct session 
     oauth_form_add(&query, "code_challenge_method", "S256");
     oauth_form_add(&query, "login_hint", params->username);
     /* Google gives a refresh token only to those who ask in its own way. */
-    if (ends_with(oauth_host(endpoint, host, sizeof(host)), ".google.com") && strstr(endpoint, "access_type=") == NULL) {
+    if (ends_with(oauth_host(endpoint, host, sizeof(host)), ".google.com") &&
+        strstr(endpoint, "access_type=") == NULL) {
         oauth_form_add(&query, "access_type", "offline");
         oauth_form_add(&query, "prompt", "consent");
     }
     if (query.broken || query.text.len + strlen(endpoint) > URL_MAX) {
         oauth_form_free(&query);
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_CONFIG, "oauth", "the authorization_endpoint is too long");
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_CONFIG, "oauth",
+                         "the authorization_endpoint is too long");
     }
-    (void)fprintf(out,
-                  "To let popferry fetch the mail of %s, open this address in a browser:\n\n%s%s%s\n\n"
-                  "The browser ends at an address that begins with %s.\nIf it runs on another machine, that page cannot be "
-                  "opened: copy its whole address\nfrom the browser, paste it here and press Enter. Ctrl-C gives up.\n",
-                  params->username != NULL ? params->username : params->account, endpoint,
-                  strchr(endpoint, '?') != NULL ? "&" : "?", query.text.data, session->redirect);
+    (void)fprintf(
+        out,
+        "To let popferry fetch the mail of %s, open this address in a browser:\n\n%s%s%s\n\n"
+        "The browser ends at an address that begins with %s.\nIf it runs on another machine, that page "
+        "cannot be "
+        "opened: copy its whole address\nfrom the browser, paste it here and press Enter. Ctrl-C gives up.\n",
+        params->username != NULL ? params->username : params->account, endpoint,
+        strchr(endpoint, '?') != NULL ? "&" : "?", query.text.data, session->redirect);
     (void)fflush(out);
     oauth_form_free(&query);
     return 0;
 }
 
-static int trade_code(const struct oauth_params *params, const struct session *session, struct oauth_answer *answer,
-                      struct fault *fault)
+static int trade_code(const struct oauth_params *params, const struct session *session,
+                      struct oauth_answer *answer, struct fault *fault)
 {
     struct oauth_form form;
     int result;
@@ -269,8 +284,8 @@ static int browser_flow(const struct oauth_params *params, FILE *in, FILE *out, 
     (void)snprintf(session.redirect, sizeof(session.redirect), "http://127.0.0.1:%u/", port);
     result = show_browser(params, &session, out, fault);
     if (result == 0)
-        result = oauth_loopback_wait(loopback, in != NULL ? fileno(in) : -1, session.state, BROWSER_SECONDS, session.code,
-                                     sizeof(session.code), fault);
+        result = oauth_loopback_wait(loopback, in != NULL ? fileno(in) : -1, session.state, BROWSER_SECONDS,
+                                     session.code, sizeof(session.code), fault);
     oauth_loopback_close(loopback);
     if (result == 0)
         result = trade_code(params, &session, answer, fault);
@@ -284,7 +299,8 @@ int oauth_authorize(const struct oauth_params *params, FILE *in, FILE *out, stru
     int result;
 
     if (params->client_id == NULL || params->token_endpoint == NULL)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_CONFIG, "oauth", "the oauth section needs token_endpoint and client_id");
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_CONFIG, "oauth",
+                         "the oauth section needs token_endpoint and client_id");
     if (check_room(params, fault) < 0)
         return -1;
     if (params->device_endpoint != NULL)

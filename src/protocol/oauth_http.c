@@ -11,8 +11,8 @@
 #include "protocol/oauth_private.h"
 #include "report/log.h"
 
-/* A request that was sent may have turned an old refresh token into a new one, which would be lost with its answer: a run
- * that is told to end waits for it this long. */
+/* A request that was sent may have turned an old refresh token into a new one, which would be lost with its
+ * answer: a run that is told to end waits for it this long. */
 #define STOP_GRACE_MS 5000
 
 struct exchange {
@@ -85,7 +85,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *context)
     return 0;
 }
 
-static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+static int on_progress(void *context, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+                       curl_off_t up)
 {
     struct exchange *exchange = context;
     bool sent = up_total > 0 && up >= up_total;
@@ -99,14 +100,15 @@ static int on_progress(void *context, curl_off_t down_total, curl_off_t down, cu
     return !sent || clock_ms() - exchange->stopped > STOP_GRACE_MS;
 }
 
-static int set_options(CURL *curl, const struct oauth_params *params, const char *endpoint, const struct oauth_form *form,
-                       struct curl_slist *headers, struct exchange *exchange)
+static int set_options(CURL *curl, const struct oauth_params *params, const char *endpoint,
+                       const struct oauth_form *form, struct curl_slist *headers, struct exchange *exchange)
 {
-    bool failed = curl_easy_setopt(curl, CURLOPT_URL, endpoint) != CURLE_OK ||
-                  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http") != CURLE_OK ||
-                  curl_easy_setopt(curl, CURLOPT_PROXY, params->proxy != NULL ? params->proxy : "") != CURLE_OK ||
-                  curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK ||
-                  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK;
+    bool failed =
+        curl_easy_setopt(curl, CURLOPT_URL, endpoint) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http") != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_PROXY, params->proxy != NULL ? params->proxy : "") != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2) != CURLE_OK ||
+        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK;
 
     (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -130,8 +132,10 @@ static int set_options(CURL *curl, const struct oauth_params *params, const char
 static enum fault_class class_of(CURLcode code, const char *words)
 {
     switch (code) {
-    case CURLE_SSL_CONNECT_ERROR: /* a link that broke during the handshake, or a handshake that cannot succeed */
-        return strstr(words, "SYSCALL") != NULL || strstr(words, "reset by peer") != NULL ? FAULT_RETRY : FAULT_PROTOCOL;
+    case CURLE_SSL_CONNECT_ERROR: /* a link that broke during the handshake, or a handshake that cannot
+                                     succeed */
+        return strstr(words, "SYSCALL") != NULL || strstr(words, "reset by peer") != NULL ? FAULT_RETRY
+                                                                                          : FAULT_PROTOCOL;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_UNSUPPORTED_PROTOCOL: /* libcurl's word for an answer that is no HTTP */
@@ -150,7 +154,8 @@ static enum fault_class class_of(CURLcode code, const char *words)
     }
 }
 
-static int transfer_fault(const char *endpoint, CURLcode code, const struct exchange *exchange, struct fault *fault)
+static int transfer_fault(const char *endpoint, CURLcode code, const struct exchange *exchange,
+                          struct fault *fault)
 {
     const char *words = exchange->error[0] != '\0' ? exchange->error : curl_easy_strerror(code);
     char host[256];
@@ -158,11 +163,13 @@ static int transfer_fault(const char *endpoint, CURLcode code, const struct exch
 
     (void)oauth_host(endpoint, host, sizeof(host));
     if (exchange->too_large)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth", "%s answered with more than %d KiB", host,
-                         OAUTH_ANSWER_MAX / 1024);
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth",
+                         "%s answered with more than %d KiB", host, OAUTH_ANSWER_MAX / 1024);
     if (code == CURLE_ABORTED_BY_CALLBACK)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_RETRY, "oauth", "interrupted while asking %s for a token", host);
-    return fault_set(fault, FAULT_OF_MAILBOX, class_of(code, words), "oauth", "asking %s for a token failed: %s", host,
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_RETRY, "oauth",
+                         "interrupted while asking %s for a token", host);
+    return fault_set(fault, FAULT_OF_MAILBOX, class_of(code, words), "oauth",
+                     "asking %s for a token failed: %s", host,
                      fault_quote(quoted, sizeof(quoted), words, strlen(words)));
 }
 
@@ -175,12 +182,14 @@ static int status_fault(CURL *curl, const char *endpoint, long status, struct fa
 
     (void)oauth_host(endpoint, host, sizeof(host));
     if (status < 300 || status >= 400)
-        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth", "%s answered with HTTP status %ld", host, status);
+        return fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth", "%s answered with HTTP status %ld",
+                         host, status);
     /* The host alone: an address could carry what was sent. */
     if (curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &target) == CURLE_OK && target != NULL)
         (void)oauth_host(target, other, sizeof(other));
     return fault_set(fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "oauth",
-                     "%s redirects to %s (HTTP status %ld); tokens are not sent after a redirect", host, other, status);
+                     "%s redirects to %s (HTTP status %ld); tokens are not sent after a redirect", host,
+                     other, status);
 }
 
 /* The endpoint without its query, and the status: all of the exchange that -vv shows. */
@@ -195,8 +204,8 @@ static void tell(const struct oauth_params *params, const char *endpoint, long s
     log_dialogue(params->account, '<', line, (size_t)len);
 }
 
-static int run(CURL *curl, const struct oauth_params *params, const char *endpoint, struct exchange *exchange, long *status,
-               struct fault *fault)
+static int run(CURL *curl, const struct oauth_params *params, const char *endpoint, struct exchange *exchange,
+               long *status, struct fault *fault)
 {
     CURLcode code = curl_easy_perform(curl);
 
@@ -210,8 +219,8 @@ static int run(CURL *curl, const struct oauth_params *params, const char *endpoi
     return 0;
 }
 
-int oauth_post(const struct oauth_params *params, const char *endpoint, const struct oauth_form *form, struct buf *body,
-               long *status, struct fault *fault)
+int oauth_post(const struct oauth_params *params, const char *endpoint, const struct oauth_form *form,
+               struct buf *body, long *status, struct fault *fault)
 {
     struct exchange exchange = {.body = body};
     struct curl_slist *headers;

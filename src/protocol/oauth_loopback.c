@@ -50,9 +50,10 @@ int oauth_loopback_open(struct oauth_loopback **loopback, unsigned *port, struct
     }
     buf_init(&made->pasted, PASTED_MAX);
     made->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (made->fd < 0 || bind(made->fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(made->fd, CLIENTS) < 0 ||
-        getsockname(made->fd, (struct sockaddr *)&address, &len) < 0) {
-        (void)fault_set(fault, FAULT_OF_MAILBOX, FAULT_RETRY, "oauth", "cannot listen on 127.0.0.1: %s", strerror(errno));
+    if (made->fd < 0 || bind(made->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        listen(made->fd, CLIENTS) < 0 || getsockname(made->fd, (struct sockaddr *)&address, &len) < 0) {
+        (void)fault_set(fault, FAULT_OF_MAILBOX, FAULT_RETRY, "oauth", "cannot listen on 127.0.0.1: %s",
+                        strerror(errno));
         oauth_loopback_close(made);
         return -1;
     }
@@ -87,17 +88,19 @@ void oauth_loopback_close(struct oauth_loopback *loopback)
 static void answer(struct client *client, const char *status, const char *words)
 {
     char page[512];
-    int len = snprintf(page, sizeof(page),
-                       "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
-                       "Referrer-Policy: no-referrer\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s\n",
-                       status, strlen(words) + 1, words);
+    int len =
+        snprintf(page, sizeof(page),
+                 "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n"
+                 "Referrer-Policy: no-referrer\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s\n",
+                 status, strlen(words) + 1, words);
 
     (void)send(client->fd, page, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(client->fd, SHUT_WR);
     drop(client);
 }
 
-static enum oauth_redirect take_request(struct oauth_loopback *loopback, struct client *client, char *code, size_t size)
+static enum oauth_redirect take_request(struct oauth_loopback *loopback, struct client *client, char *code,
+                                        size_t size)
 {
     enum oauth_redirect found = OAUTH_REDIRECT_NONE;
 
@@ -114,7 +117,8 @@ static enum oauth_redirect take_request(struct oauth_loopback *loopback, struct 
     return found;
 }
 
-static enum oauth_redirect read_client(struct oauth_loopback *loopback, struct client *client, char *code, size_t size)
+static enum oauth_redirect read_client(struct oauth_loopback *loopback, struct client *client, char *code,
+                                       size_t size)
 {
     ssize_t got;
 
@@ -179,7 +183,8 @@ static enum oauth_redirect read_pasted(struct oauth_loopback *loopback, char *co
 /* Wait one slice and take what came. */
 static enum oauth_redirect step(struct oauth_loopback *loopback, char *code, size_t size)
 {
-    struct pollfd polled[CLIENTS + 2] = {{.fd = loopback->fd, .events = POLLIN}, {.fd = loopback->in, .events = POLLIN}};
+    struct pollfd polled[CLIENTS + 2] = {{.fd = loopback->fd, .events = POLLIN},
+                                         {.fd = loopback->in, .events = POLLIN}};
     enum oauth_redirect found = OAUTH_REDIRECT_NONE;
     size_t i;
 
@@ -201,8 +206,8 @@ static enum oauth_redirect step(struct oauth_loopback *loopback, char *code, siz
     return found;
 }
 
-int oauth_loopback_wait(struct oauth_loopback *loopback, int in, const char *state, int64_t seconds, char *code, size_t size,
-                        struct fault *fault)
+int oauth_loopback_wait(struct oauth_loopback *loopback, int in, const char *state, int64_t seconds,
+                        char *code, size_t size, struct fault *fault)
 {
     int64_t end = clock_ms() + seconds * 1000;
     char quoted[128];
@@ -219,6 +224,6 @@ int oauth_loopback_wait(struct oauth_loopback *loopback, int in, const char *sta
         if (stop_requested())
             return fault_set(fault, FAULT_OF_MAILBOX, FAULT_RETRY, "oauth", "interrupted");
     }
-    return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth", "no answer from the browser within %d minutes",
-                     (int)(seconds / 60));
+    return fault_set(fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "oauth",
+                     "no answer from the browser within %d minutes", (int)(seconds / 60));
 }

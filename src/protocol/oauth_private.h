@@ -63,7 +63,8 @@ void oauth_free_secret(char *secret);
 /* Put "***" in place of `secret` wherever it stands in `text`. */
 void oauth_mask(char *text, const char *secret);
 
-/* 32 random octets in base64url: PKCE verifier (RFC 7636 section 4.1) and state. Returns -1 without randomness. */
+/* 32 random octets in base64url: PKCE verifier (RFC 7636 section 4.1) and state. Returns -1 without
+ * randomness. */
 int oauth_random(char out[OAUTH_RANDOM_SIZE]);
 
 /* S256 (RFC 7636 section 4.2). */
@@ -72,14 +73,16 @@ void oauth_pkce_challenge(const char *verifier, char out[OAUTH_RANDOM_SIZE]);
 /* SHA-256 of text in lower-case hex. */
 void oauth_digest(const char *text, char out[65]);
 
-/* What came back from the browser: a request line, the whole redirect URL, or the bare code as a person pasted it. */
+/* What came back from the browser: a request line, the whole redirect URL, or the bare code as a person
+ * pasted it. */
 enum oauth_redirect {
     OAUTH_REDIRECT_NONE,   /* no code in it, or one that answers another request (state) */
     OAUTH_REDIRECT_CODE,   /* `value` is the authorization code */
     OAUTH_REDIRECT_DENIED, /* `value` is the error (RFC 6749 section 4.1.2.1) */
 };
 /* bare: text may be a code alone. */
-enum oauth_redirect oauth_redirect_parse(const char *text, const char *state, bool bare, char *value, size_t size);
+enum oauth_redirect oauth_redirect_parse(const char *text, const char *state, bool bare, char *value,
+                                         size_t size);
 
 /* Whether a token or code is made of printable ASCII without spaces: it goes into a SASL message. */
 bool oauth_token_ok(const char *token);
@@ -106,8 +109,8 @@ void oauth_file_name(const char *identity, char *dst, size_t size);
 /* Read it. A missing one leaves `file` empty. */
 int oauth_file_load(const struct oauth_params *params, struct oauth_file *file, struct fault *fault);
 
-/* Room on the disk for the next token file, taken before a refresh is asked for: what the answer brings can be stored
- * even if the disk fills up meanwhile. The lock must be held. */
+/* Room on the disk for the next token file, taken before a refresh is asked for: what the answer brings can
+ * be stored even if the disk fills up meanwhile. The lock must be held. */
 struct oauth_slot {
     int dir;
     int fd;
@@ -127,13 +130,15 @@ int oauth_lock(const struct oauth_params *params, struct fault *fault);
 /* The host of an address, for messages. Returns dst. */
 char *oauth_host(const char *url, char *dst, size_t size);
 
-/* POST a form. Redirects are never followed. Returns 0 with body and HTTP status (200, or 400 and above), or -1. */
-int oauth_post(const struct oauth_params *params, const char *endpoint, const struct oauth_form *form, struct buf *body,
-               long *status, struct fault *fault);
+/* POST a form. Redirects are never followed. Returns 0 with body and HTTP status (200, or 400 and above), or
+ * -1. */
+int oauth_post(const struct oauth_params *params, const char *endpoint, const struct oauth_form *form,
+               struct buf *body, long *status, struct fault *fault);
 
 /* ---- oauth.c ---- */
 
-/* Ask the token endpoint. Returns 0 with an answer that holds tokens or an `error`; -1 for network, malformed answers, 5xx. */
+/* Ask the token endpoint. Returns 0 with an answer that holds tokens or an `error`; -1 for network, malformed
+ * answers, 5xx. */
 int oauth_ask(const struct oauth_params *params, const struct oauth_form *form, struct oauth_answer *answer,
               struct fault *fault);
 
@@ -146,14 +151,15 @@ int oauth_file_take(const struct oauth_params *params, struct oauth_file *file, 
 
 /* ---- oauth_loopback.c ---- */
 
-/* The listener that a browser's redirect reaches (RFC 8252 section 7.3), and the terminal where its address can be pasted. */
+/* The listener that a browser's redirect reaches (RFC 8252 section 7.3), and the terminal where its address
+ * can be pasted. */
 struct oauth_loopback;
 
 int oauth_loopback_open(struct oauth_loopback **loopback, unsigned *port, struct fault *fault);
 void oauth_loopback_close(struct oauth_loopback *loopback);
-/* Wait, at most `seconds`, for the redirect that carries `state`. in: a descriptor to read pasted lines from, or -1.
- * Returns 0 with the authorization code, or -1. */
-int oauth_loopback_wait(struct oauth_loopback *loopback, int in, const char *state, int64_t seconds, char *code, size_t size,
-                        struct fault *fault);
+/* Wait, at most `seconds`, for the redirect that carries `state`. in: a descriptor to read pasted lines from,
+ * or -1. Returns 0 with the authorization code, or -1. */
+int oauth_loopback_wait(struct oauth_loopback *loopback, int in, const char *state, int64_t seconds,
+                        char *code, size_t size, struct fault *fault);
 
 #endif

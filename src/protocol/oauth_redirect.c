@@ -57,7 +57,8 @@ static enum oauth_redirect parse_query(const char *query, const char *state, cha
 {
     char got[OAUTH_RANDOM_SIZE];
 
-    /* Another page in the same browser could send a code of its own here: the state tells (RFC 6749 section 10.12). */
+    /* Another page in the same browser could send a code of its own here: the state tells (RFC 6749
+     * section 10.12). */
     if (!query_value(query, "state", got, sizeof(got)) || strlen(got) != strlen(state) ||
         CRYPTO_memcmp(got, state, strlen(state)) != 0)
         return OAUTH_REDIRECT_NONE;
@@ -68,7 +69,8 @@ static enum oauth_redirect parse_query(const char *query, const char *state, cha
     return OAUTH_REDIRECT_NONE;
 }
 
-enum oauth_redirect oauth_redirect_parse(const char *text, const char *state, bool bare, char *value, size_t size)
+enum oauth_redirect oauth_redirect_parse(const char *text, const char *state, bool bare, char *value,
+                                         size_t size)
 {
     const char *query = strchr(text, '?');
     size_t len;

@@ -115,7 +115,8 @@ static int parse_file(const struct buf *text, struct oauth_file *file)
     file->expires_at = json_integer_value(json_object_get(root, "expires_at"));
     wipe_secrets(root);
     good = file->token_endpoint != NULL && file->client_id != NULL && file->refresh_token != NULL &&
-           oauth_token_ok(file->refresh_token) && (file->previous == NULL || oauth_token_ok(file->previous)) &&
+           oauth_token_ok(file->refresh_token) &&
+           (file->previous == NULL || oauth_token_ok(file->previous)) &&
            (file->access_token == NULL || oauth_token_ok(file->access_token));
     if (!good)
         oauth_file_free(file);
@@ -146,7 +147,8 @@ int oauth_file_load(const struct oauth_params *params, struct oauth_file *file, 
         (void)state_fault(fault, "cannot read the token file", path);
     else if ((result = parse_file(&text, file)) < 0)
         (void)fault_set(fault, FAULT_OF_MAILBOX, FAULT_STATE, "oauth",
-                        "the token file %s is damaged; run popferry authorize %s again", path, params->account);
+                        "the token file %s is damaged; run popferry authorize %s again", path,
+                        params->account);
     buf_free(&text);
     return result;
 }

@@ -1,4 +1,5 @@
-/* Configurations of fetchmail, mpop and getmail: any octets; what comes out must be text that a fetchrc can hold. */
+/* Configurations of fetchmail, mpop and getmail: any octets; what comes out must be text that a fetchrc can
+ * hold. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(struct import *, const char *, char *) = {import_fetchmail, import_mpop, import_getmail};
+    static void (*const readers[])(struct import *, const char *, char *) = {import_fetchmail, import_mpop,
+                                                                             import_getmail};
     struct import import;
     struct buf out;
     char *text;

@@ -1,4 +1,5 @@
-/* Answers of an authorization server, and redirects of a browser: any octets; a token that is taken must fit into SASL. */
+/* Answers of an authorization server, and redirects of a browser: any octets; a token that is taken must fit
+ * into SASL. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -24,8 +24,9 @@ static void a_form_encodes_all_but_unreserved_characters(void **state)
     oauth_form_add(&form, "scope", "https://mail.google.com/ a-b._~");
     oauth_form_add(&form, "left_out", NULL);
     oauth_form_add_secret(&form, "client_secret", "a&b=c+%\xc3\xa4");
-    assert_string_equal(form.text.data,
-                        "scope=https%3A%2F%2Fmail.google.com%2F%20a-b._~&client_secret=a%26b%3Dc%2B%25%C3%A4");
+    assert_string_equal(
+        form.text.data,
+        "scope=https%3A%2F%2Fmail.google.com%2F%20a-b._~&client_secret=a%26b%3Dc%2B%25%C3%A4");
     assert_int_equal(form.secret_count, 1);
     assert_false(form.broken);
     oauth_form_free(&form);
@@ -84,7 +85,9 @@ static void an_answer_gives_its_tokens(void **state)
 
     (void)state;
     assert_int_equal(parse("{\"access_token\":\"at\",\"token_type\":\"bearer\",\"expires_in\":3600,"
-                           "\"refresh_token\":\"rt\",\"scope\":\"x\",\"more\":[1]}", &answer), 0);
+                           "\"refresh_token\":\"rt\",\"scope\":\"x\",\"more\":[1]}",
+                           &answer),
+                     0);
     assert_string_equal(answer.access_token, "at");
     assert_string_equal(answer.refresh_token, "rt");
     assert_int_equal(answer.expires_in, 3600);
@@ -107,7 +110,8 @@ static void an_answer_with_an_error_gives_the_error(void **state)
     struct oauth_answer answer;
 
     (void)state;
-    assert_int_equal(parse("{\"error\":\"invalid_grant\",\"error_description\":\"gone\\u0007\"}", &answer), 0);
+    assert_int_equal(parse("{\"error\":\"invalid_grant\",\"error_description\":\"gone\\u0007\"}", &answer),
+                     0);
     assert_string_equal(answer.error, "invalid_grant");
     assert_string_equal(answer.description, "gone\a");
     assert_null(answer.access_token);
@@ -121,14 +125,32 @@ static void an_answer_with_an_error_gives_the_error(void **state)
 static void a_malformed_answer_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "", "{", "[]", "\"at\"", "null", "{}", "{\"access_token\":\"\"}", "{\"access_token\":1}",
-        "{\"access_token\":\"at\"} x", "{\"access_token\":\"at\",\"access_token\":\"b\"}",
-        "{\"access_token\":\"a\\u0001auth=x\"}", "{\"access_token\":\"a b\"}", "{\"access_token\":\"a\\u0000b\"}",
-        "{\"access_token\":\"\xff\"}", "{\"access_token\":\"at\",\"refresh_token\":\"a\\nb\"}",
-        "{\"access_token\":\"at\",\"refresh_token\":{}}", "{\"access_token\":\"at\",\"token_type\":\"mac\"}",
-        "{\"access_token\":\"at\",\"token_type\":1}", "{\"access_token\":\"at\",\"expires_in\":-1}",
-        "{\"access_token\":\"at\",\"expires_in\":\"1e9\"}", "{\"access_token\":\"at\",\"expires_in\":true}",
-        "{\"error\":5}", "{\"error\":\"\"}", "{\"error\":null}", "<html>", "'at'",
+        "",
+        "{",
+        "[]",
+        "\"at\"",
+        "null",
+        "{}",
+        "{\"access_token\":\"\"}",
+        "{\"access_token\":1}",
+        "{\"access_token\":\"at\"} x",
+        "{\"access_token\":\"at\",\"access_token\":\"b\"}",
+        "{\"access_token\":\"a\\u0001auth=x\"}",
+        "{\"access_token\":\"a b\"}",
+        "{\"access_token\":\"a\\u0000b\"}",
+        "{\"access_token\":\"\xff\"}",
+        "{\"access_token\":\"at\",\"refresh_token\":\"a\\nb\"}",
+        "{\"access_token\":\"at\",\"refresh_token\":{}}",
+        "{\"access_token\":\"at\",\"token_type\":\"mac\"}",
+        "{\"access_token\":\"at\",\"token_type\":1}",
+        "{\"access_token\":\"at\",\"expires_in\":-1}",
+        "{\"access_token\":\"at\",\"expires_in\":\"1e9\"}",
+        "{\"access_token\":\"at\",\"expires_in\":true}",
+        "{\"error\":5}",
+        "{\"error\":\"\"}",
+        "{\"error\":null}",
+        "<html>",
+        "'at'",
         "{\"error\":\"0123456789012345678901234567890123456789012345678901234567890123456789\"}",
     };
     struct oauth_answer answer;
@@ -158,11 +180,13 @@ static void a_token_longer_than_the_cap_is_refused(void **state)
 
 static void a_device_answer_gives_code_and_address(void **state)
 {
-    static const char rfc[] = "{\"device_code\":\"GmRh\",\"user_code\":\"WDJB-MJHT\",\"verification_uri\":\"https://e.com/d\","
-                              "\"verification_uri_complete\":\"https://e.com/d?user_code=WDJB-MJHT\","
-                              "\"expires_in\":1800,\"interval\":7}";
-    static const char google[] = "{\"device_code\":\"d\",\"user_code\":\"u\",\"verification_url\":\"https://g.co/device\","
-                                 "\"expires_in\":1800}";
+    static const char rfc[] =
+        "{\"device_code\":\"GmRh\",\"user_code\":\"WDJB-MJHT\",\"verification_uri\":\"https://e.com/d\","
+        "\"verification_uri_complete\":\"https://e.com/d?user_code=WDJB-MJHT\","
+        "\"expires_in\":1800,\"interval\":7}";
+    static const char google[] =
+        "{\"device_code\":\"d\",\"user_code\":\"u\",\"verification_url\":\"https://g.co/device\","
+        "\"expires_in\":1800}";
     struct oauth_device device;
     const char *why;
 
@@ -184,12 +208,14 @@ static void a_device_answer_gives_code_and_address(void **state)
 static void a_device_answer_that_would_write_to_the_terminal_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "{\"device_code\":\"d\",\"user_code\":\"\\u001b[2J\",\"verification_uri\":\"https://e\",\"expires_in\":9}",
+        "{\"device_code\":\"d\",\"user_code\":\"\\u001b[2J\",\"verification_uri\":\"https://"
+        "e\",\"expires_in\":9}",
         "{\"device_code\":\"d\",\"user_code\":\"u\",\"verification_uri\":\"https://e\\n\",\"expires_in\":9}",
         "{\"device_code\":\"d\",\"user_code\":\"u\",\"expires_in\":9}",
         "{\"device_code\":\"d\",\"user_code\":\"u\",\"verification_uri\":\"https://e\"}",
         "{\"user_code\":\"u\",\"verification_uri\":\"https://e\",\"expires_in\":9}",
-        "{\"device_code\":\"d\",\"user_code\":\"u\",\"verification_uri\":\"https://e\",\"expires_in\":9,\"interval\":-1}",
+        "{\"device_code\":\"d\",\"user_code\":\"u\",\"verification_uri\":\"https://"
+        "e\",\"expires_in\":9,\"interval\":-1}",
     };
     struct oauth_device device;
     const char *why;
@@ -212,14 +238,20 @@ static void a_redirect_gives_the_code_only_with_its_state(void **state)
     assert_int_equal(oauth_redirect_parse("http://127.0.0.1:9/?code=abc&state=S1#x", "S1", true, code, 64),
                      OAUTH_REDIRECT_CODE);
     assert_string_equal(code, "abc");
-    assert_int_equal(oauth_redirect_parse("http://127.0.0.1:9/?error=access_denied&state=S1", "S1", true, code, 64),
+    assert_int_equal(oauth_redirect_parse("http://127.0.0.1:9/?error=access_denied&state=S1", "S1", true,
+                                          code, 64),
                      OAUTH_REDIRECT_DENIED);
     assert_string_equal(code, "access_denied");
-    assert_int_equal(oauth_redirect_parse("GET /?code=abc&state=S2 HTTP/1.1", "S1", false, code, 64), OAUTH_REDIRECT_NONE);
-    assert_int_equal(oauth_redirect_parse("GET /?code=abc HTTP/1.1", "S1", false, code, 64), OAUTH_REDIRECT_NONE);
-    assert_int_equal(oauth_redirect_parse("GET /?code=a%01b&state=S1 HTTP/1.1", "S1", false, code, 64), OAUTH_REDIRECT_NONE);
-    assert_int_equal(oauth_redirect_parse("GET /?code=a%2&state=S1 HTTP/1.1", "S1", false, code, 64), OAUTH_REDIRECT_NONE);
-    assert_int_equal(oauth_redirect_parse("GET /favicon.ico HTTP/1.1", "S1", false, code, 64), OAUTH_REDIRECT_NONE);
+    assert_int_equal(oauth_redirect_parse("GET /?code=abc&state=S2 HTTP/1.1", "S1", false, code, 64),
+                     OAUTH_REDIRECT_NONE);
+    assert_int_equal(oauth_redirect_parse("GET /?code=abc HTTP/1.1", "S1", false, code, 64),
+                     OAUTH_REDIRECT_NONE);
+    assert_int_equal(oauth_redirect_parse("GET /?code=a%01b&state=S1 HTTP/1.1", "S1", false, code, 64),
+                     OAUTH_REDIRECT_NONE);
+    assert_int_equal(oauth_redirect_parse("GET /?code=a%2&state=S1 HTTP/1.1", "S1", false, code, 64),
+                     OAUTH_REDIRECT_NONE);
+    assert_int_equal(oauth_redirect_parse("GET /favicon.ico HTTP/1.1", "S1", false, code, 64),
+                     OAUTH_REDIRECT_NONE);
     assert_int_equal(oauth_redirect_parse("GET /?state=S1&code=0123456789 HTTP/1.1", "S1", false, code, 8),
                      OAUTH_REDIRECT_NONE);
 }
@@ -280,7 +312,11 @@ static int make_place(void **state)
     strcpy(place->dir, "/tmp/popferry-oauth-XXXXXX");
     assert_non_null(mkdtemp(place->dir));
     place->params = (struct oauth_params){
-        .account = "gmail", .identity = "me@pop.example", .state_dir = place->dir, .client_id = "client", .timeout = 1,
+        .account = "gmail",
+        .identity = "me@pop.example",
+        .state_dir = place->dir,
+        .client_id = "client",
+        .timeout = 1,
         .token_endpoint = "http://127.0.0.1:1/token", /* nobody is there */
     };
     *state = place;
@@ -317,9 +353,13 @@ static struct oauth_file sample(void)
 {
     int64_t now = (int64_t)time(NULL);
 
-    return (struct oauth_file){.token_endpoint = s("http://127.0.0.1:1/token"), .client_id = s("client"),
-                               .refresh_token = s("rt-2"), .previous = s("rt-1"), .access_token = s("at-2"),
-                               .obtained_at = now, .expires_at = now + 3600};
+    return (struct oauth_file){.token_endpoint = s("http://127.0.0.1:1/token"),
+                               .client_id = s("client"),
+                               .refresh_token = s("rt-2"),
+                               .previous = s("rt-1"),
+                               .access_token = s("at-2"),
+                               .obtained_at = now,
+                               .expires_at = now + 3600};
 }
 
 static void a_token_file_comes_back_as_it_was_stored(void **state)
@@ -353,7 +393,8 @@ static void a_token_file_comes_back_as_it_was_stored(void **state)
 
 static void a_damaged_token_file_is_a_fault_and_not_an_empty_one(void **state)
 {
-    static const char *const bad[] = {"", "{", "{}", "[]", "{\"token_endpoint\":\"x\",\"client_id\":\"y\",\"refresh_token\":\"a b\"}"};
+    static const char *const bad[] = {
+        "", "{", "{}", "[]", "{\"token_endpoint\":\"x\",\"client_id\":\"y\",\"refresh_token\":\"a b\"}"};
     struct place *place = *state;
     struct oauth_file file = sample();
     struct fault fault;
@@ -398,7 +439,8 @@ static void an_abandoned_refresh_leaves_the_old_file_and_no_litter(void **state)
 
 static struct oauth_answer tokens(const char *access, const char *refresh)
 {
-    return (struct oauth_answer){.access_token = s(access), .refresh_token = refresh == NULL ? NULL : s(refresh),
+    return (struct oauth_answer){.access_token = s(access),
+                                 .refresh_token = refresh == NULL ? NULL : s(refresh),
                                  .expires_in = 100};
 }
 
@@ -504,7 +546,8 @@ static void a_configured_refresh_token_that_changed_wins_over_the_stored_one(voi
     store(place, &file);
     oauth_file_free(&file);
     buf_init(&token, OAUTH_TOKEN_MAX);
-    assert_int_equal(oauth_token(&place->params, NULL, &token, &fault), 0); /* the cached one, which came from it */
+    assert_int_equal(oauth_token(&place->params, NULL, &token, &fault),
+                     0); /* the cached one, which came from it */
     buf_wipe(&token);
     place->params.refresh_token = "changed";
     assert_int_equal(oauth_token(&place->params, NULL, &token, &fault), -1);
@@ -526,8 +569,13 @@ static void an_account_without_a_token_says_what_to_run(void **state)
 
 static void clear_text_goes_to_this_machine_only(void **state)
 {
-    static const char *const bad[] = {"http://example.com/token", "http://127.example.com/", "http://128.0.0.1/", "ftp://127.0.0.1/",
-                                      "file:///etc/passwd", "example.com/token", ""};
+    static const char *const bad[] = {"http://example.com/token",
+                                      "http://127.example.com/",
+                                      "http://128.0.0.1/",
+                                      "ftp://127.0.0.1/",
+                                      "file:///etc/passwd",
+                                      "example.com/token",
+                                      ""};
     struct place *place = *state;
     struct oauth_form form;
     struct fault fault;
