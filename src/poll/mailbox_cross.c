@@ -201,6 +201,11 @@ static int ask_messages(struct mailbox *mailbox)
         bool notice = mailbox->plan.items[item].action == PLAN_NOTICE;
         if (!wants_retrieval(mailbox, item))
             continue;
+        if (mailbox->plan.items[item].action == PLAN_IDENTIFY && mailbox_has_enough(mailbox)) {
+            mailbox->unlooked = true;
+            mailbox->outcome->waiting_messages++;
+            continue;
+        }
         if (delivery_down(mailbox->params->delivery))
             return 0;
         if (!charge(mailbox, item)) {

@@ -152,26 +152,6 @@ static void submit(struct mailbox *mailbox, size_t item, struct message *message
     delivery_submit(mailbox->params->delivery, job);
 }
 
-/* A message that is where it belongs already. */
-static void known(struct mailbox *mailbox, size_t item, struct message *message, const struct history_row *row)
-{
-    uint64_t octets = mailbox->plan.items[item].entry->octets;
-    struct fault fault;
-
-    message_free(message);
-    mailbox_release(mailbox, item);
-    mailbox->retrieved_only--;
-    mailbox->items[item].row = row->id;
-    mailbox->items[item].state = ITEM_KNOWN;
-    if (plan_may_delete(row, &mailbox->limits)) {
-        mailbox_may_delete(mailbox, item);
-    } else {
-        mailbox->outcome->kept++;
-        if (octets != row->octets && history_resized(mailbox->params->history, row->id, octets, &fault) < 0)
-            mailbox_fault(mailbox, &fault, NULL);
-    }
-}
-
 /* A row of its own for a message that is new, committed before its MAIL. */
 static int make_row(struct mailbox *mailbox, size_t item, const struct message *message, const char *owed,
                     struct fault *fault)
@@ -182,12 +162,59 @@ static int make_row(struct mailbox *mailbox, size_t item, const struct message *
     struct history_plan plan = {.fresh = &fresh, .fresh_count = 1};
     size_t i;
 
+    if (mailbox->plan.items[item].entry->uid != NULL)
+        fresh.uid = mailbox->plan.items[item].entry->uid;
     for (i = 0; i < MESSAGE_DIGEST_SIZE; i++)
         (void)snprintf(uid + strlen(PLAN_DIGEST_UID) + 2 * i, 3, "%02x", digest[i]);
     if (history_plan(mailbox->params->history, mailbox->record.id, &plan, fault) < 0)
         return -1;
     mailbox->items[item].row = fresh.id;
     return 0;
+}
+
+/* Known under another name, or none: from now on under the one that it has. */
+static int adopt(struct mailbox *mailbox, size_t item, const struct message *message, struct fault *fault)
+{
+    struct history_receipt receipt = {.state = HISTORY_RECORDED,
+                                      .digest = message_digest(message),
+                                      .octets = mailbox->plan.items[item].entry->octets,
+                                      .delivered = true};
+
+    if (mailbox->items[item].row == 0 && make_row(mailbox, item, message, "", fault) < 0)
+        return -1;
+    receipt.id = mailbox->items[item].row;
+    return history_receipt(mailbox->params->history, &receipt, fault);
+}
+
+/* A message that is where it belongs already. Takes the message. */
+static void known(struct mailbox *mailbox, size_t item, struct message *message, const struct history_row *row)
+{
+    const struct plan_item *planned = &mailbox->plan.items[item];
+    uint64_t octets = planned->entry->octets;
+    struct history_plan present = {.present = &row->id, .present_count = 1};
+    struct fault fault;
+    int result = 0;
+
+    if (planned->entry->uid != NULL && row != planned->row)
+        result = adopt(mailbox, item, message, &fault);
+    else
+        mailbox->items[item].row = row->id;
+    message_free(message);
+    if (result == 0 && row->absent)
+        result = history_plan(mailbox->params->history, mailbox->record.id, &present, &fault);
+    if (result == 0 && octets != row->octets)
+        result = history_resized(mailbox->params->history, row->id, octets, &fault);
+    if (result < 0) {
+        mailbox_leave(mailbox, item, &fault);
+        return;
+    }
+    mailbox_release(mailbox, item);
+    mailbox->retrieved_only--;
+    mailbox->items[item].state = ITEM_KNOWN;
+    if (plan_may_delete(row, &mailbox->limits))
+        mailbox_may_delete(mailbox, item);
+    else
+        mailbox->outcome->kept++;
 }
 
 /* The message turned out to be another one than the row remembers: new mail under a reused UID. */
@@ -282,6 +309,34 @@ static struct message *notice_of(struct mailbox *mailbox, size_t item, struct me
     return notice;
 }
 
+bool mailbox_has_enough(const struct mailbox *mailbox)
+{
+    const struct plan_limits *limits = &mailbox->limits;
+    size_t counted = mailbox->plan.actions[PLAN_RETRIEVE] + mailbox->plan.actions[PLAN_COMPARE];
+
+    return limits->max_messages > 0 && (limits->keep || limits->keep_days > 0) &&
+           mailbox->fresh + counted >= limits->max_messages;
+}
+
+/* What the plan could not know of a message before its digest was known: it is refused and waits, or beyond max_messages. */
+static bool may_not_come_yet(struct mailbox *mailbox, size_t item, const struct history_row *row)
+{
+    if (row != NULL && row->retry_at > mailbox->limits.now) {
+        mailbox->outcome->refused++;
+    } else if (mailbox_has_enough(mailbox)) {
+        mailbox->unlooked = true;
+        mailbox->outcome->waiting_messages++;
+    } else {
+        mailbox->fresh++;
+        if (row != NULL)
+            mailbox->items[item].row = row->id;
+        return false;
+    }
+    mailbox->items[item].state = ITEM_LEFT;
+    mailbox_release(mailbox, item);
+    return true;
+}
+
 void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *message)
 {
     const struct plan_item *planned = &mailbox->plan.items[item];
@@ -296,15 +351,19 @@ void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *mes
         known(mailbox, item, message, row);
         return;
     }
-    if (planned->action == PLAN_IDENTIFY) {
+    if (planned->action == PLAN_IDENTIFY)
         row = mailbox_identified(mailbox, message, &found);
-        if (row != NULL && !row_is_owed(row)) {
-            known(mailbox, item, message, row);
-            history_rows_free(&found);
-            return;
-        }
-        if (row != NULL)
-            mailbox->items[item].row = row->id;
+    else if (planned->action == PLAN_RETRIEVE && row == NULL)
+        row = mailbox_named_since(mailbox, message);
+    if (row != NULL && row != planned->row && !row_is_owed(row)) {
+        known(mailbox, item, message, row);
+        history_rows_free(&found);
+        return;
+    }
+    if (planned->action == PLAN_IDENTIFY && may_not_come_yet(mailbox, item, row)) {
+        message_free(message);
+        history_rows_free(&found);
+        return;
     }
     if (planned->action == PLAN_NOTICE)
         message = notice_of(mailbox, item, message);

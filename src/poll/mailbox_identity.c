@@ -5,8 +5,7 @@
 #include "poll/mailbox_private.h"
 #include "report/log.h"
 
-#define TOP_UID "top:" /* the identity of a message by its header, where the server has no UIDs */
-#define TOP_UID_SIZE (sizeof(TOP_UID) + 2 * MESSAGE_DIGEST_SIZE)
+#define TOP_UID_SIZE (sizeof(PLAN_TOP_UID) + 2 * MESSAGE_DIGEST_SIZE)
 #define HEADER_CAP (4ULL * 1024 * 1024)
 #define TOPS_AT_ONCE 256
 
@@ -14,9 +13,9 @@ static void write_uid(char *uid, const unsigned char *digest)
 {
     size_t i;
 
-    memcpy(uid, TOP_UID, sizeof(TOP_UID));
+    memcpy(uid, PLAN_TOP_UID, sizeof(PLAN_TOP_UID));
     for (i = 0; i < MESSAGE_DIGEST_SIZE; i++)
-        (void)snprintf(uid + sizeof(TOP_UID) - 1 + 2 * i, 3, "%02x", digest[i]);
+        (void)snprintf(uid + strlen(PLAN_TOP_UID) + 2 * i, 3, "%02x", digest[i]);
 }
 
 /* The digest of the header that a TOP answer brought. 1: uid written; 0: the server refused; -1: the session is lost. */
@@ -101,7 +100,30 @@ static int by_digest(const void *a, const void *b)
     return memcmp((*x)->digest, (*y)->digest, MESSAGE_DIGEST_SIZE);
 }
 
-/* The rows of the last listing that have a digest, sorted by it; made when it is needed first. */
+static bool starts_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Before its receipt brings the digest, a row that was made for a message without UID has it in its name. */
+static bool has_digest(struct history_row *row)
+{
+    const char *digits = row->uid + strlen(PLAN_DIGEST_UID);
+    size_t i;
+
+    if (row->has_digest)
+        return true;
+    if (!starts_with(row->uid, PLAN_DIGEST_UID) || strlen(digits) != 2 * MESSAGE_DIGEST_SIZE)
+        return false;
+    for (i = 0; i < MESSAGE_DIGEST_SIZE; i++) {
+        if (sscanf(digits + 2 * i, "%2hhx", &row->digest[i]) != 1)
+            return false;
+    }
+    return true;
+}
+
+/* The rows of the last listing whose digest is known, sorted by it; made when it is needed first. Rows whose UID is listed have
+ * their message. */
 static int index_digests(struct mailbox *mailbox)
 {
     size_t i;
@@ -113,14 +135,18 @@ static int index_digests(struct mailbox *mailbox)
     if (mailbox->by_digest == NULL || mailbox->row_used == NULL)
         return -1;
     for (i = 0; i < mailbox->rows.count; i++) {
-        if (mailbox->rows.rows[i].has_digest)
+        if (has_digest(&mailbox->rows.rows[i]))
             mailbox->by_digest[mailbox->digest_count++] = &mailbox->rows.rows[i];
     }
     qsort(mailbox->by_digest, mailbox->digest_count, sizeof(*mailbox->by_digest), by_digest);
+    for (i = 0; i < mailbox->plan.count; i++) {
+        if (mailbox->plan.items[i].row != NULL)
+            mailbox->row_used[mailbox->plan.items[i].row - mailbox->rows.rows] = true;
+    }
     return 0;
 }
 
-static const struct history_row *find_listed(struct mailbox *mailbox, const unsigned char *digest)
+static const struct history_row *find_listed(struct mailbox *mailbox, const unsigned char *digest, bool nameless)
 {
     size_t low = 0;
     size_t high = mailbox->digest_count;
@@ -137,7 +163,7 @@ static const struct history_row *find_listed(struct mailbox *mailbox, const unsi
         bool *used = &mailbox->row_used[row - mailbox->rows.rows];
         if (memcmp(row->digest, digest, MESSAGE_DIGEST_SIZE) != 0)
             break;
-        if (!*used) {
+        if (!*used && (!nameless || starts_with(row->uid, PLAN_DIGEST_UID) || starts_with(row->uid, PLAN_TOP_UID))) {
             *used = true;
             return row;
         }
@@ -169,7 +195,7 @@ const struct history_row *mailbox_identified(struct mailbox *mailbox, const stru
         mailbox_fault(mailbox, &fault, NULL);
         return NULL;
     }
-    row = find_listed(mailbox, message_digest(message));
+    row = find_listed(mailbox, message_digest(message), false);
     if (row != NULL)
         return row;
     if (history_find_digest(mailbox->params->history, mailbox->record.id, message_digest(message), rows, &fault) < 0) {
@@ -183,6 +209,11 @@ const struct history_row *mailbox_identified(struct mailbox *mailbox, const stru
     return NULL;
 }
 
+const struct history_row *mailbox_named_since(struct mailbox *mailbox, const struct message *message)
+{
+    return index_digests(mailbox) < 0 ? NULL : find_listed(mailbox, message_digest(message), true);
+}
+
 void mailbox_forget_unidentified(struct mailbox *mailbox)
 {
     struct history_plan change = {0};
@@ -190,14 +221,14 @@ void mailbox_forget_unidentified(struct mailbox *mailbox)
     struct fault fault;
     size_t i;
 
-    if (mailbox->pop3 == NULL || mailbox->cursor < mailbox->plan.count)
+    if (mailbox->pop3 == NULL || mailbox->cursor < mailbox->plan.count || mailbox->unlooked)
         return;
     absent = malloc((mailbox->rows.count + 1) * sizeof(*absent));
     if (absent == NULL)
         return;
     for (i = 0; i < mailbox->rows.count; i++) {
         const struct history_row *row = &mailbox->rows.rows[i];
-        if (!row->absent && strncmp(row->uid, PLAN_DIGEST_UID, strlen(PLAN_DIGEST_UID)) == 0 &&
+        if (!row->absent && starts_with(row->uid, PLAN_DIGEST_UID) &&
             (mailbox->row_used == NULL || !mailbox->row_used[i]))
             absent[change.absent_count++] = row->id;
     }

@@ -65,6 +65,8 @@ struct mailbox {
     uint64_t file;
     size_t under_way;  /* messages asked for or delivering */
     bool full;         /* the window had no room for the next one */
+    size_t fresh;      /* messages that turned out to be new, where max_messages cannot count before */
+    bool unlooked;     /* some were not looked at, since fresh has reached max_messages */
     struct mailbox_question *questions; /* ring */
     size_t question_first;
     size_t question_count;
@@ -105,6 +107,8 @@ int mailbox_identify_by_top(struct mailbox *mailbox);
 /* The row of an IDENTIFY item's message, by digest; NULL: it is new. rows: where it may be kept, to be freed by the caller. */
 const struct history_row *mailbox_identified(struct mailbox *mailbox, const struct message *message,
                                              struct history_rows *rows);
+/* The row that an earlier session, without UIDs, made for a message that has one now; NULL: it is new. */
+const struct history_row *mailbox_named_since(struct mailbox *mailbox, const struct message *message);
 /* Rows known by digest that no message had: absent. Called when every item was looked at. */
 void mailbox_forget_unidentified(struct mailbox *mailbox);
 
@@ -124,6 +128,8 @@ void mailbox_leave(struct mailbox *mailbox, size_t item, const struct fault *fau
 
 /* mailbox_hand_over.c: from a retrieved message to a job, and what comes back */
 void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *message);
+/* Whether max_messages is reached by messages that only their digest showed to be new. */
+bool mailbox_has_enough(const struct mailbox *mailbox);
 void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job);
 
 /* mailbox_reject.c: on_reject */

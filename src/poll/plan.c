@@ -127,6 +127,9 @@ static void decide(struct plan_item *item, const struct pop3_entry *entry, const
         item->action = action_of_new(entry, NULL, limits);
     else
         item->action = action_of_known(entry, row, limits);
+    /* A header that is unknown: the message may be known all the same, by a UID or by its whole digest. */
+    if (row == NULL && item->action == PLAN_RETRIEVE && strncmp(entry->uid, PLAN_TOP_UID, strlen(PLAN_TOP_UID)) == 0)
+        item->action = PLAN_IDENTIFY;
     /* A known message that must be read again to be known: too large is too large. */
     if (item->action == PLAN_COMPARE && oversize(entry, limits))
         item->action = PLAN_OVERSIZE;
@@ -146,6 +149,8 @@ static int by_turn(const void *a, const void *b)
 
     if (stumbles(x) != stumbles(y))
         return stumbles(x) < stumbles(y) ? -1 : 1;
+    if (x->unread != y->unread)
+        return x->unread ? -1 : 1;
     if (x->entry->number != y->entry->number)
         return x->entry->number < y->entry->number ? -1 : 1;
     return 0;
@@ -159,11 +164,14 @@ static bool is_work(enum plan_action action)
 /* Apply max_messages and count. */
 static void finish(struct plan *plan, const struct plan_limits *limits)
 {
+    bool kept = limits->keep || limits->keep_days > 0;
+    size_t counted = 0;
     size_t i;
 
     for (i = 0; i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];
-        if (is_work(item->action) && limits->max_messages > 0 && plan->work >= limits->max_messages)
+        bool counts = is_work(item->action) && !(kept && item->action == PLAN_IDENTIFY);
+        if (counts && limits->max_messages > 0 && counted++ >= limits->max_messages)
             item->action = PLAN_LATER;
         plan->actions[item->action]++;
         if (is_work(item->action)) {
@@ -221,8 +229,10 @@ int plan_make(struct plan *plan, const struct pop3_listing *listing, const struc
     }
     merge(plan, sorted, count, rows, limits);
     for (i = 0; i < listing->count; i++) {
-        if (listing->entries[i].uid == NULL)
-            decide(&plan->items[plan->count++], &listing->entries[i], NULL, limits);
+        if (listing->entries[i].uid != NULL)
+            continue;
+        plan->items[plan->count].unread = listing->last > 0 && listing->entries[i].number > listing->last;
+        decide(&plan->items[plan->count++], &listing->entries[i], NULL, limits);
     }
     qsort(plan->items, plan->count, sizeof(*plan->items), by_turn);
     finish(plan, limits);

@@ -13,11 +13,12 @@
 #include "store/history.h"
 
 #define PLAN_DIGEST_UID "sha256:" /* the history's UID of a message that has none on the server */
+#define PLAN_TOP_UID "top:"       /* the same, by the digest of its header */
 
 enum plan_action {
     PLAN_RETRIEVE, /* new, or still owed to somebody: RETR and deliver */
     PLAN_COMPARE,  /* known UID, but another size, or deleted already: RETR; equal: as known; else it is new mail */
-    PLAN_IDENTIFY, /* no UID, or one that stands twice: RETR, then look the digest up */
+    PLAN_IDENTIFY, /* no UID, one that stands twice, or an unknown header: RETR, then look the digest up */
     PLAN_DELETE,   /* delivered and not kept: DELE only */
     PLAN_NOTICE,   /* over max_size: its header is delivered (TOP) */
     PLAN_KEEP,     /* delivered or seen, stays */
@@ -32,7 +33,7 @@ struct plan_limits {
     uint64_t max_size;      /* octets, 0: none */
     bool notice;            /* oversize = "headers" */
     bool all_sizes;         /* --all-sizes */
-    unsigned max_messages;  /* 0: none */
+    unsigned max_messages;  /* 0: none. Where mail is kept, IDENTIFY does not count: it may turn out to be known */
     int64_t now;            /* seconds since the epoch */
     int64_t newest_receipt; /* a `now` before it is a wrong clock: nothing is deleted for its age */
 };
@@ -42,6 +43,7 @@ struct plan_item {
     const struct history_row *row; /* NULL: unknown */
     enum plan_action action;
     bool expired; /* COMPARE, IDENTIFY: if it turns out to be known, it is deleted */
+    bool unread;  /* no UID, and LAST says that nobody has read it: it goes first */
 };
 
 struct plan {

@@ -214,6 +214,38 @@ static void a_uid_that_stands_twice_identifies_nothing(void **state)
     free(uids);
 }
 
+static void an_unknown_header_is_looked_up_by_the_whole_message(void **state)
+{
+    struct pop3_entry unknown = entry(1, "top:0123", 100);
+    struct history_row row = {.uid = "top:0123", .octets = 100, .state = HISTORY_RECORDED};
+
+    (void)state;
+    assert_int_equal(action_of(unknown, NULL, &keep_mode), PLAN_IDENTIFY);
+    assert_int_equal(action_of(unknown, &row, &keep_mode), PLAN_KEEP);
+}
+
+static void what_may_be_known_does_not_count_for_max_messages_while_mail_is_kept(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, NULL, 1), entry(2, NULL, 1), entry(3, "c", 1), entry(4, "d", 1)};
+    struct pop3_listing listing = {.entries = entries, .count = 4, .last = 1};
+    struct plan_limits limits = {.keep = true, .max_messages = 1, .now = 1000};
+    struct history_rows rows = {0};
+    struct plan plan;
+
+    (void)state;
+    assert_int_equal(plan_make(&plan, &listing, &rows, &limits), 0);
+    assert_int_equal(plan.actions[PLAN_IDENTIFY], 2);
+    assert_int_equal(plan.actions[PLAN_RETRIEVE], 1);
+    assert_int_equal(plan.actions[PLAN_LATER], 1);
+    assert_int_equal(plan.items[0].entry->number, 2); /* LAST says that nobody has read it */
+    plan_free(&plan);
+    limits.keep = false;
+    assert_int_equal(plan_make(&plan, &listing, &rows, &limits), 0);
+    assert_int_equal(plan.actions[PLAN_IDENTIFY], 1);
+    assert_int_equal(plan.actions[PLAN_LATER], 3);
+    plan_free(&plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +263,8 @@ int main(void)
         cmocka_unit_test(max_messages_leaves_the_rest_for_later),
         cmocka_unit_test(rows_that_are_not_listed_any_more_are_absent),
         cmocka_unit_test(a_uid_that_stands_twice_identifies_nothing),
+        cmocka_unit_test(an_unknown_header_is_looked_up_by_the_whole_message),
+        cmocka_unit_test(what_may_be_known_does_not_count_for_max_messages_while_mail_is_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
