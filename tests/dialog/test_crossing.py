@@ -188,7 +188,7 @@ class Bytes(Case):
         self.wait_for(lambda: self.resident(process.pid, peak) is None, 60)
         self.expect_status(self.popferry.finish(process), 0)
         self.assert_arrived(smtp, [octets])
-        if not os.environ.get("POPFERRY_SANITIZED"):
+        if not {"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ):
             self.assertLess(peak[0], 32 * 1024, "KiB resident")
 
     @staticmethod
@@ -457,6 +457,10 @@ class Accounts(Case):
         self.assertLessEqual(max(peak), 3)      # a session that has just said goodbye may still be counted
 
     def test_twenty_accounts_at_once(self):
+    tsan = True
+
+    tsan = True
+
         users = {f"user{n}": letters(5, sender=f"u{n}@example.test") for n in range(20)}
         pop3, smtp = self.pop3(users), self.smtp()
         self.fetchrc(pop3, smtp, top={"jobs": 20, "jobs_per_host": 20})

@@ -83,6 +83,10 @@ class Overlap(Case):
 
     @cases({"delete": False, "keep": True})
     def test_ten_runs_at_once_deliver_each_message_once(self, keep):
+    tsan = True
+
+    tsan = True
+
         users = {f"user{n}": letters(5, sender=f"u{n}@example.test") for n in range(5)}
         pop3, smtp = self.pop3(users), self.smtp(delay=0.01)
         self.fetchrc(pop3, smtp, keep=keep)

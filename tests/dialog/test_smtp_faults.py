@@ -350,6 +350,10 @@ class SlowServer(FaultCase):
         self.assertEqual(len(smtp.sessions), 1)
 
     def test_final_timeout_bounds_the_wait_for_the_last_reply(self):
+    tsan = True
+
+    tsan = True
+
         pop3, smtp = self.shores()
         smtp.rules = [At("dot").lose().stall()]
         run = self.faulty_run(RETRY, [], pop3, smtp)
