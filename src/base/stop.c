@@ -1,11 +1,13 @@
 #include "base/stop.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stopping;
+/* Atomic, not only volatile: other threads read what the handler writes. Lock-free, so a handler may. */
+static atomic_int stopping;
 
 static void on_signal(int sig)
 {

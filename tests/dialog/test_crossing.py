@@ -9,6 +9,8 @@ from kit.popferry import LOGIN, RETRY, expected, take_trace
 
 
 class DeliverAndDelete(Case):
+    tsan = True
+
     def test_new_messages_arrive_once_and_leave_the_mailbox(self):
         sent = letters(5)
         pop3, smtp = self.pop3(sent), self.smtp()
@@ -422,6 +424,8 @@ class Identity(Case):
 
 
 class Accounts(Case):
+    tsan = True
+
     def test_a_refused_login_does_not_stop_the_others(self):
         pop3, smtp = self.pop3({"thomas": letters(2), "anna": letters(2)}), self.smtp()
         options = self.fetchrc(pop3, smtp)
@@ -457,10 +461,6 @@ class Accounts(Case):
         self.assertLessEqual(max(peak), 3)      # a session that has just said goodbye may still be counted
 
     def test_twenty_accounts_at_once(self):
-    tsan = True
-
-    tsan = True
-
         users = {f"user{n}": letters(5, sender=f"u{n}@example.test") for n in range(20)}
         pop3, smtp = self.pop3(users), self.smtp()
         self.fetchrc(pop3, smtp, top={"jobs": 20, "jobs_per_host": 20})

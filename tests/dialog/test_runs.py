@@ -8,6 +8,8 @@ from kit.popferry import OK, RETRY
 
 
 class Signals(Case):
+    tsan = True
+
     def test_sigterm_ends_cleanly_and_the_next_run_goes_on(self):
         sent = letters(20)
         pop3, smtp = self.pop3(sent), self.smtp(delay=0.15)
@@ -66,6 +68,8 @@ class Signals(Case):
 
 
 class Overlap(Case):
+    tsan = True
+
     def test_an_overlapping_run_skips_the_mailbox_and_is_content(self):
         sent = letters(6)
         pop3, smtp = self.pop3(sent), self.smtp(delay=0.3)
@@ -83,10 +87,6 @@ class Overlap(Case):
 
     @cases({"delete": False, "keep": True})
     def test_ten_runs_at_once_deliver_each_message_once(self, keep):
-    tsan = True
-
-    tsan = True
-
         users = {f"user{n}": letters(5, sender=f"u{n}@example.test") for n in range(5)}
         pop3, smtp = self.pop3(users), self.smtp(delay=0.01)
         self.fetchrc(pop3, smtp, keep=keep)

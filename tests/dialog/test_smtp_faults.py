@@ -79,6 +79,7 @@ class SecondMessage(FaultCase):
 
 class TakenAndNotTold(FaultCase):
     """The server took the message, but the client cannot know: the one window in which a duplicate may arise."""
+    tsan = True
 
     @cases(TAKEN)
     def test_costs_one_duplicate_at_most(self, action):
@@ -285,6 +286,7 @@ class Lmtp(FaultCase):
 
 class OnReject(FaultCase):
     """Refused for good: on the second refusal, and never when all messages of a run were refused alike."""
+    tsan = True
 
     def refused_twice(self, **account):
         self.bad = letter(2, body=b"evil\r\n")
@@ -350,10 +352,6 @@ class SlowServer(FaultCase):
         self.assertEqual(len(smtp.sessions), 1)
 
     def test_final_timeout_bounds_the_wait_for_the_last_reply(self):
-    tsan = True
-
-    tsan = True
-
         pop3, smtp = self.shores()
         smtp.rules = [At("dot").lose().stall()]
         run = self.faulty_run(RETRY, [], pop3, smtp)
