@@ -11,14 +11,14 @@
 #include "config/secret.h"
 #include "config/values.h"
 
-int line_of(const struct written *written, enum option_section section, const char *name)
+int check_line_of(const struct written *written, enum option_section section, const char *name)
 {
     int row = option_find(section, name, strlen(name));
 
     return row >= 0 && written->at[row] != 0 ? written->at[row] : written->line;
 }
 
-bool is_written(const struct written *written, enum option_section section, const char *name)
+bool check_is_written(const struct written *written, enum option_section section, const char *name)
 {
     int row = option_find(section, name, strlen(name));
 
@@ -34,11 +34,11 @@ struct check {
 
 #define note(check, option, ...)                                                                             \
     mistake_note((check)->loading, (check)->written->file,                                                   \
-                 line_of((check)->written, (check)->section, option), __VA_ARGS__)
+                 check_line_of((check)->written, (check)->section, option), __VA_ARGS__)
 
 static bool wrote(const struct check *check, const char *option)
 {
-    return is_written(check->written, check->section, option);
+    return check_is_written(check->written, check->section, option);
 }
 
 /* Set what is not set. A copy that fails is told by config_load(). */
@@ -159,10 +159,10 @@ void check_oauth(struct loading *loading, struct config_oauth *oauth, const stru
 
     (void)written;
     if (provider != NULL && provider->token_endpoint != NULL)
-        oauth_fill(loading, oauth, provider);
+        check_oauth_fill(loading, oauth, provider);
 }
 
-void oauth_fill(struct loading *loading, struct config_oauth *oauth, const struct provider *provider)
+void check_oauth_fill(struct loading *loading, struct config_oauth *oauth, const struct provider *provider)
 {
     /* Endpoints belong together: those of another server than the one that is written would be wrong. */
     if (oauth->token_endpoint == NULL) {
@@ -178,7 +178,7 @@ static void apply_provider(const struct check *check, struct config_account *acc
     const struct provider *provider = provider_find(account->provider);
     char quote[QUOTED_MAX];
 
-    (void)quoted(quote, account->provider, strlen(account->provider));
+    (void)mistake_quote(quote, account->provider, strlen(account->provider));
     if (provider == NULL) {
         note(check, "provider", "unknown provider %s; the nearest known one is \"%s\"; for others write host",
              quote, provider_nearest(account->provider));
@@ -266,7 +266,7 @@ static void check_map(const struct check *check, const struct config_account *ac
     for (i = 1; i < account->map_count; i++) {
         if (strcasecmp(from[i - 1], from[i]) == 0)
             note(check, "map", "map has two rules for %s; one is right",
-                 quoted(quote, from[i], strlen(from[i])));
+                 mistake_quote(quote, from[i], strlen(from[i])));
     }
     free(from);
 }

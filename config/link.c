@@ -83,8 +83,8 @@ static void note_duplicates(struct loading *loading, const struct keys *keys, co
             first = i;
         else
             mistake_note(loading, here->file, here->line, "%s %s stands already in %s:%d; %s", what,
-                         quoted(quote, text, strlen(text)), loading->config->files[there->file], there->line,
-                         right);
+                         mistake_quote(quote, text, strlen(text)), loading->config->files[there->file],
+                         there->line, right);
     }
 }
 
@@ -158,13 +158,13 @@ static void link_destination(struct loading *loading, struct config_account *acc
         account->destination = &config->destinations[0];
     else if (written->destination == NULL)
         mistake_note(
-            loading, written->file, line_of(written, SECTION_ACCOUNT, "destination"),
+            loading, written->file, check_line_of(written, SECTION_ACCOUNT, "destination"),
             "the account names no destination, and of several written ones none is called \"local\"");
     else
-        mistake_note(loading, written->file, line_of(written, SECTION_ACCOUNT, "destination"),
+        mistake_note(loading, written->file, check_line_of(written, SECTION_ACCOUNT, "destination"),
                      "unknown destination %s; write a section destination %s { ... }, or the title of one "
                      "that is there",
-                     quoted(quote, title, strlen(title)), quote);
+                     mistake_quote(quote, title, strlen(title)), quote);
 }
 
 static const struct provider *provider_of(const struct config_account *account)
@@ -176,21 +176,25 @@ static void link_oauth(struct loading *loading, struct config_account *account, 
                        const struct keys *keys)
 {
     const struct provider *provider = provider_of(account);
-    bool by_provider = written->oauth == NULL && provider != NULL && provider->token_endpoint != NULL &&
-                       !secret_is_set(&account->peer.secret) && account->token_command == NULL;
-    const char *title = by_provider ? provider->name : written->oauth;
-    long found = title == NULL ? -1 : keys_find(keys, title);
+    bool has_login = secret_is_set(&account->peer.secret) || account->token_command != NULL;
+    const char *title = written->oauth;
+    long found;
     char quote[QUOTED_MAX];
 
+    if (provider != NULL && provider->token_endpoint == NULL)
+        provider = NULL;
+    if (title == NULL && provider != NULL && !has_login)
+        title = provider->name;
+    found = title == NULL ? -1 : keys_find(keys, title);
     if (found >= 0) {
         account->oauth = &loading->config->oauths[found];
-        if (provider != NULL && provider->token_endpoint != NULL)
-            oauth_fill(loading, &loading->config->oauths[found], provider);
+        if (provider != NULL)
+            check_oauth_fill(loading, &loading->config->oauths[found], provider);
     } else if (written->oauth != NULL) {
         mistake_note(
-            loading, written->file, line_of(written, SECTION_ACCOUNT, "oauth"),
+            loading, written->file, check_line_of(written, SECTION_ACCOUNT, "oauth"),
             "unknown oauth section %s; write a section oauth %s { ... }, or the title of one that is there",
-            quoted(quote, title, strlen(title)), quote);
+            mistake_quote(quote, title, strlen(title)), quote);
     }
 }
 
@@ -204,7 +208,7 @@ static bool has_secret(const struct config_account *account, const struct writte
     if (account->oauth != NULL || account->peer.auth == AUTH_EXTERNAL)
         return true;
     for (i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-        if (is_written(written, SECTION_ACCOUNT, sources[i]))
+        if (check_is_written(written, SECTION_ACCOUNT, sources[i]))
             return true;
     }
     return false;
@@ -224,7 +228,7 @@ static void check_secret(struct loading *loading, const struct config_account *a
                      "or a section oauth \"%s\" with client_id",
                      provider->hint, provider->name);
     else if (account->peer.auth == AUTH_OAUTHBEARER || account->peer.auth == AUTH_XOAUTH2)
-        mistake_note(loading, written->file, line_of(written, SECTION_ACCOUNT, "auth"),
+        mistake_note(loading, written->file, check_line_of(written, SECTION_ACCOUNT, "auth"),
                      "the account has no token; write oauth, token_command, or password_command");
     else
         mistake_note(
@@ -239,11 +243,12 @@ static void check_oauths(struct loading *loading)
 
     for (i = 0; i < config->oauth_count; i++) {
         const struct written *written = &loading->oauths[i];
-        if (config->oauths[i].token_endpoint == NULL && !is_written(written, SECTION_OAUTH, "token_endpoint"))
+        if (config->oauths[i].token_endpoint == NULL &&
+            !check_is_written(written, SECTION_OAUTH, "token_endpoint"))
             mistake_note(loading, written->file, written->line,
                          "the oauth section has no token_endpoint; write it, or call the section \"gmail\" "
                          "or \"outlook\"");
-        if (!is_written(written, SECTION_OAUTH, "client_id"))
+        if (!check_is_written(written, SECTION_OAUTH, "client_id"))
             mistake_note(loading, written->file, written->line,
                          "the oauth section has no client_id; write the one that the provider gave you");
     }

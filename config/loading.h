@@ -71,7 +71,7 @@ void mistakes_free(struct loading *loading);
 
 /* A value made fit for a message, in quotes. dst holds QUOTED_MAX octets. */
 #define QUOTED_MAX 80
-const char *quoted(char *dst, const char *value, size_t len);
+const char *mistake_quote(char *dst, const char *value, size_t len);
 
 /* scan.c: note and blank what libconfuse must not see. text is NUL-terminated and is written to. */
 void scan_text(struct loading *loading, char *text, size_t len);
@@ -92,7 +92,7 @@ char *take_path(const struct loading *loading, const char *path);
 bool take_is_unset(const struct loading *loading, const char *value, int line);
 /* An array with room for one item behind `count`, cleared; the room doubles. Where memory is short: the old
  * one, and *failed is set. */
-void *grown(void *items, size_t count, size_t size, bool *failed);
+void *take_grown(void *items, size_t count, size_t size, bool *failed);
 
 /* check.c: fill in what was not written, then look at the section as a whole. */
 void check_destination(struct loading *loading, struct config_destination *destination,
@@ -101,12 +101,12 @@ void check_account(struct loading *loading, struct config_account *account, cons
 void check_oauth(struct loading *loading, struct config_oauth *oauth, const struct written *written);
 
 struct provider;
-void oauth_fill(struct loading *loading, struct config_oauth *oauth, const struct provider *provider);
+void check_oauth_fill(struct loading *loading, struct config_oauth *oauth, const struct provider *provider);
 
 /* Whether the option was written. */
-bool is_written(const struct written *written, enum option_section section, const char *name);
+bool check_is_written(const struct written *written, enum option_section section, const char *name);
 /* The line of the option, or of its section where it was not written. */
-int line_of(const struct written *written, enum option_section section, const char *name);
+int check_line_of(const struct written *written, enum option_section section, const char *name);
 
 /* link.c: titles to pointers, duplicates, defaults that need all sections. */
 void link_sections(struct loading *loading);

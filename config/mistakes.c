@@ -61,7 +61,7 @@ void mistakes_free(struct loading *loading)
     free(loading->mistakes);
 }
 
-const char *quoted(char *dst, const char *value, size_t len)
+const char *mistake_quote(char *dst, const char *value, size_t len)
 {
     dst[0] = '"';
     (void)fault_quote(dst + 1, QUOTED_MAX - 2, value, len);

@@ -141,7 +141,7 @@ static int add_file(struct config *config, const char *path)
     bool failed = copy == NULL;
 
     if (!failed)
-        config->files = grown(config->files, config->file_count, sizeof(*config->files), &failed);
+        config->files = take_grown(config->files, config->file_count, sizeof(*config->files), &failed);
     if (failed) {
         free(copy);
         return -1;
@@ -159,7 +159,7 @@ static void note_unreadable(struct loading *loading, const char *path, int line,
         mistake_note(loading, 0, 0, "it cannot be read: %s", why);
     else
         mistake_note(loading, loading->source->file, line, "%s cannot be read: %s",
-                     quoted(quote, path, strlen(path)), why);
+                     mistake_quote(quote, path, strlen(path)), why);
 }
 
 /* Read an open file. */

@@ -3,232 +3,9 @@
  * values at a NUL. Here each of these is noted; unknown options and sections are blanked, so that the reading
  * goes on behind them; at a syntax error the text is cut. Nothing of a value is ever quoted: it may be a
  * secret. */
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "config/loading.h"
-
-enum token_kind { END, BROKEN, WORD, STRING, OPEN, CLOSE, LEFT, RIGHT, EQUALS, APPEND, COMMA };
-
-struct token {
-    enum token_kind kind;
-    size_t start, end; /* of the contents, without quotes */
-    int line;
-};
-
-struct scan {
-    struct loading *loading;
-    char *text;
-    size_t len;
-    size_t at;
-    int line;
-    bool cut;
-};
-
-#define note(scan, at_line, ...)                                                                             \
-    mistake_note((scan)->loading, (scan)->loading->source->file, at_line, __VA_ARGS__)
-
-/* A syntax error: told; items() cuts the text before it. */
-#define stop(scan, at_line, ...) (note(scan, at_line, __VA_ARGS__), give_up(scan))
-
-static bool give_up(struct scan *scan)
-{
-    scan->loading->source->broken = true;
-    scan->loading->broken = true;
-    return false;
-}
-
-static char peek(const struct scan *scan, size_t ahead)
-{
-    return scan->at + ahead < scan->len ? scan->text[scan->at + ahead] : '\0';
-}
-
-static void step(struct scan *scan)
-{
-    if (scan->text[scan->at++] == '\n')
-        scan->line++;
-}
-
-static void add_line(struct scan *scan, int **lines, size_t *count, int line)
-{
-    bool failed = false;
-
-    *lines = grown(*lines, *count, sizeof(**lines), &failed);
-    if (failed)
-        scan->loading->out_of_memory = true;
-    else
-        (*lines)[(*count)++] = line;
-}
-
-static void note_unset(struct scan *scan, const char *name, size_t len)
-{
-    char quote[QUOTED_MAX];
-
-    add_line(scan, &scan->loading->source->unset_lines, &scan->loading->source->unset_count, scan->line);
-    note(scan, scan->line, "the environment has no variable %s; set it, or write ${NAME:-DEFAULT}",
-         quoted(quote, name, len));
-}
-
-/* At "${": is the variable set, or does ":-" give a default? Returns its length, or 0 if no "}" follows. */
-static size_t variable(struct scan *scan)
-{
-    const char *begin = scan->text + scan->at;
-    const char *close = memchr(begin, '}', scan->len - scan->at);
-    const char *colon;
-    char name[128] = "";
-    size_t len;
-
-    if (close == NULL)
-        return 0;
-    len = (size_t)(close - begin) - 2;
-    colon = memchr(begin + 2, ':', len);
-    if (colon == NULL || colon[1] != '-') {
-        if (len < sizeof(name))
-            memcpy(name, begin + 2, len);
-        if (getenv(name) == NULL)
-            note_unset(scan, begin + 2, len);
-    }
-    return (size_t)(close - begin) + 1;
-}
-
-/* A backslash in double quotes: \8, \9 and octals above \377 make libconfuse stop. */
-static bool escape(struct scan *scan)
-{
-    const char *p = scan->text + scan->at + 1;
-    size_t left = scan->len - scan->at - 1;
-    size_t digits = 0;
-
-    while (digits < left && isdigit((unsigned char)p[digits]))
-        digits++;
-    if (digits > 0 && (digits > 3 || p[0] > '7' || memchr(p, '8', digits) || memchr(p, '9', digits) ||
-                       (digits == 3 && p[0] > '3')))
-        return stop(scan, scan->line,
-                    "a backslash in double quotes begins an escape such as \\n or \\101; write \\\\ for "
-                    "the character itself, or use single quotes");
-    step(scan);
-    if (scan->at < scan->len)
-        step(scan);
-    return true;
-}
-
-static bool string(struct scan *scan, struct token *token)
-{
-    char quote = scan->text[scan->at++];
-    size_t len;
-
-    token->kind = STRING;
-    token->start = scan->at;
-    while (scan->at < scan->len && scan->text[scan->at] != quote) {
-        if (quote == '"' && peek(scan, 0) == '$' && peek(scan, 1) == '{' && (len = variable(scan)) > 0) {
-            scan->at += len;
-        } else if (peek(scan, 0) != '\\') {
-            step(scan);
-        } else if (quote == '"') {
-            if (!escape(scan))
-                return false;
-        } else {
-            step(scan);
-            if (scan->at < scan->len)
-                step(scan);
-        }
-    }
-    if (scan->at >= scan->len)
-        return stop(scan, token->line, "the string that begins here has no end: a %c is missing", quote);
-    token->end = scan->at++;
-    return true;
-}
-
-static void word(struct scan *scan, struct token *token)
-{
-    size_t len = 0;
-
-    token->kind = WORD;
-    token->start = scan->at;
-    if (peek(scan, 0) == '$' && peek(scan, 1) == '{')
-        len = variable(scan);
-    if (len > 0)
-        scan->at += len;
-    else
-        scan->at += strcspn(scan->text + scan->at, " #\"'\t\n\r={}()+,*");
-    token->end = scan->at;
-}
-
-/* The lines stay. */
-static void blank(struct scan *scan, size_t start)
-{
-    for (; start < scan->at; start++) {
-        if (scan->text[start] != '\n')
-            scan->text[start] = ' ';
-    }
-}
-
-/* Comments are blanked too, since libconfuse counts a line too many at the end of each. */
-static bool skip_comment(struct scan *scan)
-{
-    bool one_line = peek(scan, 1) != '*' || peek(scan, 0) == '#';
-    const char *begin = scan->text + scan->at;
-    const char *end = one_line ? strchr(begin, '\n') : strstr(begin + 2, "*/");
-    size_t start = scan->at;
-
-    if (end == NULL && !one_line)
-        return stop(scan, scan->line, "the comment that begins here has no end: a */ is missing");
-    if (end == NULL)
-        end = scan->text + scan->len;
-    else if (!one_line)
-        end += 2;
-    while (scan->text + scan->at < end)
-        step(scan);
-    blank(scan, start);
-    return true;
-}
-
-/* Blanks, comments, and the characters that libconfuse passes over. */
-static bool skip_blanks(struct scan *scan)
-{
-    while (scan->at < scan->len) {
-        char c = peek(scan, 0);
-        if (c == '#' || (c == '/' && (peek(scan, 1) == '/' || peek(scan, 1) == '*'))) {
-            if (!skip_comment(scan))
-                return false;
-        } else if (strchr(" \t\r\n*", c) != NULL || (c == '+' && peek(scan, 1) != '=')) {
-            step(scan);
-        } else {
-            break;
-        }
-    }
-    return true;
-}
-
-static struct token next(struct scan *scan)
-{
-    static const char marks[] = "{}()=,";
-    static const enum token_kind kinds[] = {OPEN, CLOSE, LEFT, RIGHT, EQUALS, COMMA};
-    struct token token = {.kind = BROKEN};
-    const char *mark;
-    char c;
-
-    if (!skip_blanks(scan))
-        return token;
-    token.line = scan->line;
-    token.start = token.end = scan->at;
-    c = peek(scan, 0);
-    if (scan->at >= scan->len) {
-        token.kind = END;
-    } else if ((mark = strchr(marks, c)) != NULL) {
-        token.kind = kinds[mark - marks];
-        scan->at++;
-    } else if (c == '+') {
-        token.kind = APPEND;
-        scan->at += 2;
-    } else if (c == '"' || c == '\'') {
-        if (!string(scan, &token))
-            token.kind = BROKEN;
-    } else {
-        word(scan, &token);
-    }
-    return token;
-}
+#include "config/lex.h"
 
 static bool is_value(struct token token)
 {
@@ -241,7 +18,7 @@ static bool skip_nested(struct scan *scan, enum token_kind open, enum token_kind
     unsigned depth = 1;
 
     while (depth > 0) {
-        struct token token = next(scan);
+        struct token token = lex_next(scan);
         if (token.kind == BROKEN)
             return false;
         if (token.kind == END)
@@ -258,12 +35,12 @@ static bool skip_nested(struct scan *scan, enum token_kind open, enum token_kind
 /* What was noted, from its name on, is not for libconfuse to see. */
 static void hide(struct scan *scan, struct token name)
 {
-    blank(scan, name.start - (name.kind == STRING)); /* with its quote */
+    lex_blank(scan, name.start - (name.kind == STRING)); /* with its quote */
 }
 
 static bool skip_value(struct scan *scan, int line)
 {
-    struct token token = next(scan);
+    struct token token = lex_next(scan);
 
     if (token.kind == OPEN)
         return skip_nested(scan, OPEN, CLOSE, line);
@@ -279,7 +56,7 @@ static void unknown_option(struct scan *scan, enum option_section section, struc
     char quote[QUOTED_MAX];
     enum option_section other;
 
-    (void)quoted(quote, text, len);
+    (void)mistake_quote(quote, text, len);
     for (other = SECTION_COUNT; other-- > SECTION_TOP;) {
         if (option_find(other, text, len) < 0)
             continue;
@@ -311,9 +88,9 @@ static bool list(struct scan *scan, struct token name)
     struct token token;
 
     do {
-        token = next(scan);
+        token = lex_next(scan);
         if (is_value(token))
-            token = next(scan);
+            token = lex_next(scan);
         else if (token.kind != CLOSE)
             break;
     } while (token.kind == COMMA);
@@ -328,7 +105,7 @@ static bool list(struct scan *scan, struct token name)
 static bool known_value(struct scan *scan, const struct option_row *row, struct token name, bool append)
 {
     bool listed = row->type == OPTION_LIST || row->type == OPTION_MAP;
-    struct token value = next(scan);
+    struct token value = lex_next(scan);
     bool ok = true;
 
     if (value.kind == BROKEN)
@@ -378,11 +155,11 @@ static bool section(struct scan *scan, enum option_section outer, struct token n
     char quote[QUOTED_MAX];
 
     if (outer == SECTION_TOP && kind != SECTION_COUNT && titled) {
-        add_line(scan, &scan->loading->source->section_lines, &scan->loading->source->section_count,
-                 name.line);
+        lex_add_line(scan, &scan->loading->source->section_lines, &scan->loading->source->section_count,
+                     name.line);
         return items(scan, kind, name.line);
     }
-    (void)quoted(quote, text, len);
+    (void)mistake_quote(quote, text, len);
     if (outer != SECTION_TOP)
         note(scan, name.line, "a section %s stands within a section; is a } missing before it?", quote);
     else if (kind == SECTION_COUNT)
@@ -403,8 +180,8 @@ static bool call(struct scan *scan, enum option_section section, struct token na
     struct token file;
 
     if (known && section == SECTION_TOP) {
-        file = next(scan);
-        if (is_value(file) && next(scan).kind == RIGHT)
+        file = lex_next(scan);
+        if (is_value(file) && lex_next(scan).kind == RIGHT)
             return true;
         return file.kind != BROKEN && stop(scan, name.line, "include(\"FILE\") is right, with one file");
     }
@@ -421,11 +198,11 @@ static bool call(struct scan *scan, enum option_section section, struct token na
 /* What begins with a name. */
 static bool item(struct scan *scan, enum option_section outer, struct token name)
 {
-    struct token token = next(scan);
+    struct token token = lex_next(scan);
     bool titled = is_value(token);
 
     if (titled)
-        token = next(scan);
+        token = lex_next(scan);
     if (token.kind == BROKEN)
         return false;
     if (token.kind == OPEN)
@@ -442,7 +219,7 @@ static bool item(struct scan *scan, enum option_section outer, struct token name
 /* One item, or what stands where one should. False at the section's end, and at a syntax error. */
 static bool next_item(struct scan *scan, enum option_section section, int line, bool *ok)
 {
-    struct token token = next(scan);
+    struct token token = lex_next(scan);
 
     *ok = true;
     switch (token.kind) {

@@ -33,7 +33,7 @@ static void *section_target(struct loading *loading, struct written **written)
     }
 }
 
-void *grown(void *items, size_t count, size_t size, bool *failed)
+void *take_grown(void *items, size_t count, size_t size, bool *failed)
 {
     void *larger = items;
 
@@ -48,7 +48,7 @@ void *grown(void *items, size_t count, size_t size, bool *failed)
     return larger;
 }
 
-#define GROW(array, count, failed) ((array) = grown(array, count, sizeof(*(array)), failed))
+#define GROW(array, count, failed) ((array) = take_grown(array, count, sizeof(*(array)), failed))
 
 static int add_section(struct loading *loading, enum option_section section)
 {
@@ -113,7 +113,7 @@ static int set_title(struct loading *loading, void *target, const struct written
     }
     if (value_text(title) != NULL)
         mistake_note(loading, written->file, written->line, "the title %s of a section must be %s",
-                     quoted(quote, title, strlen(title)), value_text(title));
+                     mistake_quote(quote, title, strlen(title)), value_text(title));
     return 0;
 }
 
@@ -188,7 +188,7 @@ static void note_value(struct loading *loading, const struct option_row *row, in
         mistake_note(loading, loading->source->file, line, "%s must be %s", row->name, must);
     else
         mistake_note(loading, loading->source->file, line, "%s = %s: it must be %s", row->name,
-                     quoted(quote, value, strlen(value)), must);
+                     mistake_quote(quote, value, strlen(value)), must);
 }
 
 /* Whether the file can be read now, since no run could begin without it. */
@@ -199,7 +199,7 @@ static void check_file(struct loading *loading, const struct option_row *row, in
 
     if (fd < 0)
         mistake_note(loading, loading->source->file, line, "%s = %s: it cannot be read: %s", row->name,
-                     quoted(quote, path, strlen(path)), strerror(errno));
+                     mistake_quote(quote, path, strlen(path)), strerror(errno));
     else
         (void)close(fd);
 }
