@@ -171,7 +171,7 @@ static bool skip_blanks(struct scan *scan)
     return true;
 }
 
-struct token lex_next(struct scan *scan)
+struct token token_next(struct scan *scan)
 {
     static const char marks[] = "{}()=,";
     static const enum token_kind kinds[] = {OPEN, CLOSE, LEFT, RIGHT, EQUALS, COMMA};

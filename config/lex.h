@@ -32,7 +32,7 @@ struct scan {
 bool lex_give_up(struct scan *scan);
 
 /* The next token; BROKEN where a syntax error has been told. */
-struct token lex_next(struct scan *scan);
+struct token token_next(struct scan *scan);
 
 /* Replace the text from `start` up to where the scan is by blanks; the lines stay. */
 void lex_blank(struct scan *scan, size_t start);

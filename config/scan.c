@@ -18,7 +18,7 @@ static bool skip_nested(struct scan *scan, enum token_kind open, enum token_kind
     unsigned depth = 1;
 
     while (depth > 0) {
-        struct token token = lex_next(scan);
+        struct token token = token_next(scan);
         if (token.kind == BROKEN)
             return false;
         if (token.kind == END)
@@ -40,7 +40,7 @@ static void hide(struct scan *scan, struct token name)
 
 static bool skip_value(struct scan *scan, int line)
 {
-    struct token token = lex_next(scan);
+    struct token token = token_next(scan);
 
     if (token.kind == OPEN)
         return skip_nested(scan, OPEN, CLOSE, line);
@@ -88,9 +88,9 @@ static bool list(struct scan *scan, struct token name)
     struct token token;
 
     do {
-        token = lex_next(scan);
+        token = token_next(scan);
         if (is_value(token))
-            token = lex_next(scan);
+            token = token_next(scan);
         else if (token.kind != CLOSE)
             break;
     } while (token.kind == COMMA);
@@ -105,7 +105,7 @@ static bool list(struct scan *scan, struct token name)
 static bool known_value(struct scan *scan, const struct option_row *row, struct token name, bool append)
 {
     bool listed = row->type == OPTION_LIST || row->type == OPTION_MAP;
-    struct token value = lex_next(scan);
+    struct token value = token_next(scan);
     bool ok = true;
 
     if (value.kind == BROKEN)
@@ -180,8 +180,8 @@ static bool call(struct scan *scan, enum option_section section, struct token na
     struct token file;
 
     if (known && section == SECTION_TOP) {
-        file = lex_next(scan);
-        if (is_value(file) && lex_next(scan).kind == RIGHT)
+        file = token_next(scan);
+        if (is_value(file) && token_next(scan).kind == RIGHT)
             return true;
         return file.kind != BROKEN && stop(scan, name.line, "include(\"FILE\") is right, with one file");
     }
@@ -198,11 +198,11 @@ static bool call(struct scan *scan, enum option_section section, struct token na
 /* What begins with a name. */
 static bool item(struct scan *scan, enum option_section outer, struct token name)
 {
-    struct token token = lex_next(scan);
+    struct token token = token_next(scan);
     bool titled = is_value(token);
 
     if (titled)
-        token = lex_next(scan);
+        token = token_next(scan);
     if (token.kind == BROKEN)
         return false;
     if (token.kind == OPEN)
@@ -219,7 +219,7 @@ static bool item(struct scan *scan, enum option_section outer, struct token name
 /* One item, or what stands where one should. False at the section's end, and at a syntax error. */
 static bool next_item(struct scan *scan, enum option_section section, int line, bool *ok)
 {
-    struct token token = lex_next(scan);
+    struct token token = token_next(scan);
 
     *ok = true;
     switch (token.kind) {
