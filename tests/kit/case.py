@@ -46,6 +46,7 @@ class Case(unittest.TestCase):
         self.popferry = Popferry(self.directory)
         self.addCleanup(self.popferry.end)
         self.servers = []
+        self.rows = []          # of tables: [title, {column: value}]
         self.careful = True     # the scripted servers must not have seen a violation
 
     # The two shores

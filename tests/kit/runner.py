@@ -31,6 +31,24 @@ class Tally:
         self.verbose, self.lock = verbose, threading.Lock()
         self.passed = self.failed = self.skipped = 0
         self.failures = []
+        self.tables = {}        # title -> rows, each {column: value}
+
+    def row(self, name, title, cells):
+        """What a test has measured; told at the end."""
+        with self.lock:
+            self.tables.setdefault(title, []).append((name, cells))
+
+    def show_tables(self):
+        for title, rows in sorted(self.tables.items()):
+            rows = [cells for _, cells in sorted(rows, key=lambda row: row[0])]
+            lines = [list(rows[0])] + [[str(cell) for cell in cells.values()] for cells in rows]
+            if len(rows) > 1:
+                columns = list(zip(*(row.values() for row in rows)))[1:]
+                lines.append(["all"] + [str(sum(c)) if all(isinstance(cell, int) for cell in c) else "" for c in columns])
+            widths = [max(map(len, column)) for column in zip(*lines)]
+            print(f"\n{title}")
+            for line in lines:
+                print("  " + "  ".join([line[0].ljust(widths[0])] + [c.rjust(w) for c, w in zip(line[1:], widths[1:])]))
 
     def add(self, kind, name, text="", seconds=0.0):
         with self.lock:
@@ -77,6 +95,8 @@ class Reporter(unittest.TestResult):
         signal.alarm(0)
         super().stopTest(test)
         kind, text = self.worst or ("pass", "")
+        for row in getattr(test, "rows", ()):
+            self.tell("row", test, row)
         self.tell(kind, test, text, time.monotonic() - self.began)
 
     def tell(self, kind, test, text="", seconds=0.0):
@@ -166,6 +186,9 @@ class Piece:
         done = 0
         for line in process.stdout:
             kind, name, text, seconds = json.loads(line)
+            if kind == "row":
+                tally.row(name, *text)
+                continue
             last[:] = time.monotonic(), name
             if kind != "start":
                 done += 1
@@ -214,8 +237,8 @@ class Program:
             tally.add("fail", name, f"ended with {done.returncode}\n{output[-4000:]}")
 
 
-def select(names, wanted, tally):
-    """The pieces and programs for what was named."""
+def select(names, wanted, tally, tsan=False):
+    """The pieces and programs for what was named; tsan: of the test classes only those that ask for it."""
     pieces, paths = [], []
     for name in names:
         if name == "unit":
@@ -238,7 +261,8 @@ def select(names, wanted, tally):
             tally.add("fail", os.path.relpath(path, TESTS), f"cannot be loaded: {error!r}")
             continue
         for test_class in tests_of(module):
-            pieces += cut(path, test_class, wanted)
+            if getattr(test_class, "tsan", False) or not tsan:
+                pieces += cut(path, test_class, wanted)
     return pieces
 
 
@@ -246,7 +270,7 @@ def cut(path, test_class, wanted):
     methods = unittest.TestLoader().getTestCaseNames(test_class)
     methods = [m for m in methods if wanted in f"{os.path.relpath(path, TESTS)} {test_class.__name__}.{m}"]
     whole = "setUpClass" in vars(test_class)
-    size = len(methods) if whole else CHUNK
+    size = len(methods) if whole else getattr(test_class, "chunk", CHUNK)
     limit = getattr(test_class, "limit", LIMIT)
     return [Piece(path, test_class.__name__, methods[i:i + size], limit) for i in range(0, len(methods), max(size, 1))]
 
@@ -258,6 +282,7 @@ def main(argv):
     parser.add_argument("--jobs", type=int, default=4, metavar="N", help="processes at a time (4: tests mostly wait)")
     parser.add_argument("-k", default="", metavar="TEXT", dest="wanted", help="only tests whose name contains TEXT")
     parser.add_argument("-v", action="store_true", dest="verbose", help="name each test that passes, too")
+    parser.add_argument("--tsan", action="store_true", help="only unit tests, and those that are for ThreadSanitizer")
     parser.add_argument("names", nargs="*", metavar="SUITE|FILE")
     options = parser.parse_args(argv)
     tally = Tally(options.verbose)
@@ -265,7 +290,8 @@ def main(argv):
     os.chmod(cache, 0o755)
     os.environ["POPFERRY_TEST_CACHE"] = cache
     try:
-        pieces = select(options.names or ["unit", "dialog", "crash", "e2e"], options.wanted, tally)
+        names = options.names or (["unit", "dialog", "crash"] if options.tsan else ["unit", "dialog", "crash", "e2e"])
+        pieces = select(names, options.wanted, tally, options.tsan)
         with concurrent.futures.ThreadPoolExecutor(max(options.jobs, 1)) as pool:
             for done in concurrent.futures.as_completed([pool.submit(p.run, tally) for p in pieces]):
                 done.result()
@@ -275,5 +301,6 @@ def main(argv):
         print("\nFailed:")
         for name, _ in tally.failures:
             print(f"  {name}")
+    tally.show_tables()
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     return 1 if tally.failed else 0

@@ -301,7 +301,7 @@ class Server:
             with self.lock:
                 session = self.session_class(self, sock, len(self.sessions) + 1)
                 self.sessions.append(session)
-            session.start()
+                session.start()     # in the lock: settle() joins whatever is in the list
 
     def stop(self):
         """Stop listening and drop every session. start() goes on at the same port."""
@@ -324,7 +324,9 @@ class Server:
 
     def settle(self, seconds=5):
         """Wait until every session has ended."""
-        for session in list(self.sessions):
+        with self.lock:
+            sessions = list(self.sessions)
+        for session in sessions:
             session.join(seconds)
 
     def __enter__(self):

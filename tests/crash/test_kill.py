@@ -1,0 +1,97 @@
+"""kill -9 at every step of a run: nothing is lost, and nothing comes twice but what the SMTP server was just taking."""
+import itertools
+import os
+import random
+
+from kit.case import Case, cases
+from kit.crash import Kill, Series, Trial
+from kit.messages import letters
+
+TABLE = "kill -9, then runs until the mailbox is done"
+ALL = os.environ.get("POPFERRY_EVERY_STEP") == "all"
+# A step more or less in each run of threads: so many runs in a row must have ended before their step, then there are no more.
+LAST = 3
+RANDOM_TRIALS = int(os.environ.get("POPFERRY_RANDOM_TRIALS", "60"))
+
+
+def label(keep, connections, recipients, pipelining, when):
+    return (f"{'keep' if keep else 'delete'} {connections} session{'s' * (connections > 1)} {recipients} recipient"
+            f"{'s' * (recipients != 'one')} {'pipelining' if pipelining else 'one by one'} {when}")
+
+
+def worth_it(recipients, pipelining, when):
+    """After a step is much the same as before the next one; where nothing is pipelined, the longer dialogue will do."""
+    return ALL or pipelining or (when == "before" and recipients == "three")
+
+
+EVERY_STEP = {
+    label(*how): how for how in itertools.product((False, True), (1, 4), ("one", "three"), (True, False), ("before", "after"))
+    if worth_it(*how[2:])
+}
+
+
+class EveryStep(Case):
+    """Six messages; the first run is killed at step 1, 2, 3 ... until there are no more."""
+    limit, chunk = 600, 1
+
+    @cases(EVERY_STEP)
+    def test_killed(self, keep, connections, recipients, pipelining, when):
+        series = Series(self, keep=keep, connections=connections, recipients=recipients, pipelining=pipelining,
+                        delay=0.004 if connections > 1 else 0)
+        sent = letters(6, size=600)
+        self.last, self.unkilled = 0, 0
+
+        def steps():
+            for step in itertools.count(1):
+                if self.unkilled >= LAST:
+                    return
+                yield Kill(step, when)
+
+        def work(shores, kill):
+            trial = Trial(shores, sent)
+            if trial.killed_run(kill):
+                self.last, self.unkilled = max(self.last, kill.step), 0
+            else:
+                self.unkilled += 1
+            trial.inspect()
+            trial.recover()
+            return trial
+
+        sums = series.each(steps(), work)
+        series.row(TABLE, series=label(keep, connections, recipients, pipelining, when), steps=self.last)
+        self.assertGreater(sums["kills"], 60, "too few steps to be all of them")
+        self.assertGreater(sums["caught"], 0, "no kill came between a message's acceptance and its receipt")
+
+
+class AtRandom(Case):
+    """200 messages; each trial is killed once or several times in a row, anywhere."""
+    limit, chunk = 600, 1
+
+    @cases({f"{'keep' if keep else 'delete'} {connections} session{'s' * (connections > 1)}": (keep, connections)
+            for keep in (False, True) for connections in (1, 4)})
+    def test_200_messages(self, keep, connections):
+        sent = letters(200, size=2000)
+        dice = random.Random(os.environ.get("POPFERRY_SEED", "ferry") + self.id())
+        series = Series(self, keep=keep, connections=connections, recipients="three" if connections > 1 else "one")
+        counting = Series(self, workers=1, keep=keep, connections=connections)
+
+        def count(shores, _):
+            trial = Trial(shores, sent)
+            self.steps = trial.steps()
+            trial.inspect()
+            trial.recover()
+            return trial
+
+        def work(shores, kills):
+            trial = Trial(shores, sent)
+            for kill in kills:
+                trial.killed_run(kill)
+                trial.inspect()
+            trial.recover()
+            return trial
+
+        counting.each([0], count)
+        jobs = [[Kill(dice.randint(1, self.steps), dice.choice(("before", "after"))) for _ in range(dice.choice((1, 1, 2, 4)))]
+                for _ in range(max(1, RANDOM_TRIALS // 4))]
+        series.each(jobs, work)
+        series.row(TABLE, series=f"{'keep' if keep else 'delete'} {connections} of 200 messages at random", steps=self.steps)
