@@ -55,7 +55,7 @@ static inline void fetchrc_write(struct fetchrc *rc, const char *name, const voi
 
 static inline void fetchrc_begin(struct fetchrc *rc)
 {
-    *rc = (struct fetchrc){.dir = "/tmp/popferry-test-XXXXXX"};
+    *rc = (struct fetchrc){.dir = "/tmp/popferry-fetchrc-XXXXXX"};
     assert_non_null(mkdtemp(rc->dir));
     (void)snprintf(rc->path, sizeof(rc->path), "%s/fetchrc", rc->dir);
     buf_init(&rc->mistakes, 1 << 20);
