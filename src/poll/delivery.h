@@ -55,6 +55,7 @@ struct delivery_job {
     const char *uid;      /* for the log; borrowed */
     int64_t row;          /* the history's row; 0: none is kept (an oversize notice's or a forward's wrapper) */
     enum history_state recorded_state; /* RECORDED, or SEEN for a notice, QUARANTINED for a forwarded one */
+    enum history_state waiting_state;  /* while nobody has it: LISTED, or SEEN if its notice was delivered */
     uint64_t octets;      /* as listed */
     unsigned number;      /* the message's number in the POP3 session */
     size_t item;          /* its index in the plan */

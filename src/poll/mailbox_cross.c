@@ -272,6 +272,14 @@ static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3
     struct message *message;
     struct fault fault;
 
+    if (!reply->ok && mailbox->plan.items[item].action == PLAN_NOTICE) {
+        /* No TOP: it is left as if no notice had been wished for. */
+        log_line(LOG_LEVEL_NOTICE, mailbox->account->peer.title, "message %s: no notice of its size: %s",
+                 mailbox_uid(mailbox, item), reply->text);
+        mailbox->items[item].state = ITEM_LEFT;
+        mailbox_release(mailbox, item);
+        return;
+    }
     if (!reply->ok) {
         (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "RETR", "%s refused to hand it over: %s", host_of(mailbox),
                         reply->text);

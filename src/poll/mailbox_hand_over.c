@@ -121,6 +121,12 @@ static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
     buf_free(&attributes);
 }
 
+/* Of an oversize message: whether its notice was delivered. The row remembers that until the message itself is. */
+static bool notice_came(const struct history_row *row)
+{
+    return row != NULL && row->state == HISTORY_SEEN;
+}
+
 /* Give the message to the delivery. Takes the message. */
 static void submit(struct mailbox *mailbox, size_t item, struct message *message, const char *owed)
 {
@@ -140,6 +146,8 @@ static void submit(struct mailbox *mailbox, size_t item, struct message *message
     job->uid = mailbox_uid(mailbox, item);
     job->row = mailbox->items[item].row;
     job->recorded_state = mailbox->plan.items[item].action == PLAN_NOTICE ? HISTORY_SEEN : HISTORY_RECORDED;
+    if (notice_came(mailbox->plan.items[item].row))
+        job->waiting_state = HISTORY_SEEN;
     job->octets = mailbox->plan.items[item].entry->octets;
     job->number = mailbox->plan.items[item].entry->number;
     job->item = item;
@@ -250,7 +258,7 @@ static void deliver(struct mailbox *mailbox, size_t item, struct message *messag
         result = fault_set(&fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "RCPT", "has no recipient");
     else if (mailbox->items[item].row == 0)
         result = make_row(mailbox, item, message, owed.data, &fault);
-    else if (row != NULL && (!row_is_owed(row) || (row->has_digest && !same_message(row, message))))
+    else if (row != NULL && !notice_came(row) && (!row_is_owed(row) || (row->has_digest && !same_message(row, message))))
         result = reuse_row(mailbox, item, owed.data, &fault);
     if (result == 0) {
         submit(mailbox, item, message, owed.data);
@@ -274,39 +282,6 @@ static bool looped(struct mailbox *mailbox, size_t item, const struct message *m
                     mailbox->account->max_hops);
     mailbox_leave(mailbox, item, &fault);
     return true;
-}
-
-/* Of an oversize message: the header alone, as a notice. */
-static struct message *notice_of(struct mailbox *mailbox, size_t item, struct message *header)
-{
-    const struct pop3_entry *entry = mailbox->plan.items[item].entry;
-    char text[1024];
-    struct message *notice = message_new(0, 64 * 1024, UINT64_MAX);
-    struct fault fault;
-    const char *fields;
-    size_t len;
-    size_t body;
-    int n;
-
-    if (notice == NULL) {
-        message_free(header);
-        return NULL;
-    }
-    fields = message_header(header, &len);
-    for (body = len; body > 0 && (fields[body - 1] == '\n' || fields[body - 1] == '\r'); body--)
-        continue;
-    n = snprintf(text, sizeof(text),
-                 "\r\nX-Popferry-Oversize: %llu\r\n\r\nThis message of %llu octets is larger than max_size and stays on %s.\r\n"
-                 "Only its header was delivered. To get all of it:\r\n\r\n    popferry run --all-sizes %s\r\n",
-                 (unsigned long long)entry->octets, (unsigned long long)entry->octets, mailbox->account->peer.host,
-                 mailbox->account->peer.title);
-    if (message_write(notice, fields, body, &fault) < 0 || message_write(notice, text, (size_t)n, &fault) < 0 ||
-        message_finish(notice, &fault) < 0) {
-        message_free(notice);
-        notice = NULL;
-    }
-    message_free(header);
-    return notice;
 }
 
 bool mailbox_has_enough(const struct mailbox *mailbox)
@@ -366,7 +341,7 @@ void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *mes
         return;
     }
     if (planned->action == PLAN_NOTICE)
-        message = notice_of(mailbox, item, message);
+        message = mailbox_notice(mailbox, item, message);
     if (message != NULL)
         deliver(mailbox, item, message, row);
     history_rows_free(&found);

@@ -72,12 +72,13 @@ int mailbox_identify_by_top(struct mailbox *mailbox)
     size_t i;
     int result = 0;
 
-    /* In delete mode every message is retrieved anyway, and its whole digest is the better identity. */
-    if (!kept)
+    /* In delete mode every message is retrieved anyway, and its whole digest is the better identity; all but those of which
+     * a notice must come once. */
+    if (!kept && !mailbox->limits.notice)
         return 0;
     wanting = malloc((listing->count + 1) * sizeof(struct pop3_entry *));
     for (i = 0; wanting != NULL && i < listing->count; i++) {
-        if (listing->entries[i].uid == NULL)
+        if (listing->entries[i].uid == NULL && (kept || plan_oversize(&listing->entries[i], &mailbox->limits)))
             wanting[count++] = &listing->entries[i];
     }
     if (wanting != NULL && count > 0)

@@ -126,6 +126,9 @@ int mailbox_read_reply(struct mailbox *mailbox);
 void mailbox_release(struct mailbox *mailbox, size_t item);
 void mailbox_leave(struct mailbox *mailbox, size_t item, const struct fault *fault);
 
+/* mailbox_notice.c: what is delivered of an oversize message, made of its header. Takes the header. NULL: memory is short (noted). */
+struct message *mailbox_notice(struct mailbox *mailbox, size_t item, struct message *header);
+
 /* mailbox_hand_over.c: from a retrieved message to a job, and what comes back */
 void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *message);
 /* Whether max_messages is reached by messages that only their digest showed to be new. */

@@ -73,7 +73,7 @@ bool plan_may_delete(const struct history_row *row, const struct plan_limits *li
     return !limits->keep;
 }
 
-static bool oversize(const struct pop3_entry *entry, const struct plan_limits *limits)
+bool plan_oversize(const struct pop3_entry *entry, const struct plan_limits *limits)
 {
     return limits->max_size > 0 && !limits->all_sizes && entry->octets > limits->max_size;
 }
@@ -82,7 +82,8 @@ static bool oversize(const struct pop3_entry *entry, const struct plan_limits *l
 static enum plan_action action_of_new(const struct pop3_entry *entry, const struct history_row *row,
                                       const struct plan_limits *limits)
 {
-    if (oversize(entry, limits))
+    /* Where some recipients have it already, its size is no question for the others. */
+    if (plan_oversize(entry, limits) && (row == NULL || row->delivered == 0))
         return limits->notice ? PLAN_NOTICE : PLAN_OVERSIZE;
     if (row != NULL && row->retry_at > limits->now)
         return PLAN_WAIT;
@@ -99,8 +100,8 @@ static enum plan_action action_of_known(const struct pop3_entry *entry, const st
         return action_of_new(entry, row, limits);
     case HISTORY_SEEN:
         /* A SEEN row with a receipt is an oversize notice: the message itself is still to be had. */
-        if (row->delivered != 0 && limits->max_size > 0 && !oversize(entry, limits))
-            return PLAN_RETRIEVE;
+        if (row->delivered != 0 && !plan_oversize(entry, limits))
+            return row->retry_at > limits->now ? PLAN_WAIT : PLAN_RETRIEVE;
         return PLAN_KEEP;
     case HISTORY_GONE:
         return PLAN_COMPARE;
@@ -122,7 +123,7 @@ static void decide(struct plan_item *item, const struct pop3_entry *entry, const
     item->row = row;
     item->expired = false;
     if (entry->uid == NULL)
-        item->action = oversize(entry, limits) ? PLAN_OVERSIZE : PLAN_IDENTIFY;
+        item->action = plan_oversize(entry, limits) ? PLAN_OVERSIZE : PLAN_IDENTIFY;
     else if (row == NULL)
         item->action = action_of_new(entry, NULL, limits);
     else
@@ -131,7 +132,7 @@ static void decide(struct plan_item *item, const struct pop3_entry *entry, const
     if (row == NULL && item->action == PLAN_RETRIEVE && strncmp(entry->uid, PLAN_TOP_UID, strlen(PLAN_TOP_UID)) == 0)
         item->action = PLAN_IDENTIFY;
     /* A known message that must be read again to be known: too large is too large. */
-    if (item->action == PLAN_COMPARE && oversize(entry, limits))
+    if (item->action == PLAN_COMPARE && plan_oversize(entry, limits))
         item->action = PLAN_OVERSIZE;
     if (item->action == PLAN_COMPARE && row != NULL)
         item->expired = plan_may_delete(row, limits);

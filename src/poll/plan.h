@@ -63,6 +63,9 @@ int plan_make(struct plan *plan, const struct pop3_listing *listing, const struc
               const struct plan_limits *limits);
 void plan_free(struct plan *plan);
 
+/* Whether the message is over max_size. */
+bool plan_oversize(const struct pop3_entry *entry, const struct plan_limits *limits);
+
 /* Whether a message with this row may be deleted now: delivered, and not kept. */
 bool plan_may_delete(const struct history_row *row, const struct plan_limits *limits);
 

@@ -95,7 +95,7 @@ int verdict_of(struct delivery_job *job, const char *destination, struct verdict
     *verdict = (struct verdict){.owed = still_owed(job)};
     if (verdict->owed == NULL)
         return -1;
-    verdict->receipt = (struct history_receipt){.id = job->row, .state = HISTORY_LISTED, .owed = verdict->owed};
+    verdict->receipt = (struct history_receipt){.id = job->row, .state = job->waiting_state, .owed = verdict->owed};
     if (job->message != NULL)
         verdict->receipt.digest = message_digest(job->message);
     verdict->receipt.octets = job->octets;
@@ -107,6 +107,8 @@ int verdict_of(struct delivery_job *job, const char *destination, struct verdict
         if (verdict->owed[0] == '\0') {
             verdict->receipt.state = job->recorded_state;
         } else {
+            /* A notice comes once, even if some did not get it. */
+            verdict->receipt.state = job->recorded_state == HISTORY_SEEN ? HISTORY_SEEN : HISTORY_LISTED;
             job->outcome = DELIVERY_OWED;
             judge_recipients(job, destination, verdict);
         }
@@ -136,7 +138,7 @@ int verdict_of_lost(struct delivery_job *job, const struct fault *lost, struct v
         return -1;
     job->outcome = DELIVERY_DEFERRED;
     verdict->receipt = (struct history_receipt){.id = job->row,
-                                                .state = HISTORY_LISTED,
+                                                .state = job->waiting_state,
                                                 .owed = verdict->owed,
                                                 .octets = job->octets,
                                                 .stumbled = true};
