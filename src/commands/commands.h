@@ -49,4 +49,7 @@ int command_load(const struct options *options, struct config *config);
 /* The state directory's path (store/state_dir.h), newly allocated, or NULL with the fault told. */
 char *command_state_dir(const struct options *options, const struct config *config);
 
+/* The account of that title, or NULL with the mistake told (EX_USAGE). */
+const struct config_account *command_find_account(const struct config *config, const char *title);
+
 #endif

@@ -40,3 +40,12 @@ char *command_state_dir(const struct options *options, const struct config *conf
         log_fault(NULL, &fault);
     return path;
 }
+
+const struct config_account *command_find_account(const struct config *config, const char *title)
+{
+    const struct config_account *account = config_find_account(config, title);
+
+    if (account == NULL)
+        log_line(LOG_LEVEL_ERROR, NULL, "there is no account \"%s\" in %s", title, config->path);
+    return account;
+}
