@@ -75,7 +75,7 @@ static const struct option long_options[] = {
 static const char help[] =
     "Usage: popferry [OPTIONS] [run] [ACCOUNT...]   poll once: fetch, deliver, delete\n"
     "       popferry check [ACCOUNT...]             try fetchrc, logins and SMTP servers; changes nothing\n"
-    "       popferry status                         each account: last success, last fault, waiting, refused\n"
+    "       popferry status [ACCOUNT...]            each account: last success, last fault, waiting, refused\n"
     "       popferry history [ACCOUNT]              what is remembered\n"
     "       popferry import FILE                    take over from fetchmail, mpop or getmail\n"
     "       popferry talk ACCOUNT|DESTINATION       type POP3 or SMTP commands by hand\n"

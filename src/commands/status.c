@@ -184,6 +184,25 @@ static int judge(struct table *table, int64_t now)
     return status;
 }
 
+/* The accounts that are named, or all. Returns 0 or an exit status. */
+static int choose(const struct options *options, const struct config *config, struct table *table)
+{
+    size_t named = (size_t)options->argument_count;
+    size_t i;
+
+    table->rows = calloc(config->account_count + named + 1, sizeof(*table->rows));
+    if (table->rows == NULL)
+        return EX_SOFTWARE;
+    table->count = named > 0 ? named : config->account_count;
+    for (i = 0; i < table->count; i++) {
+        table->rows[i].account =
+            named > 0 ? command_find_account(config, options->arguments[i]) : &config->accounts[i];
+        if (table->rows[i].account == NULL)
+            return EX_USAGE;
+    }
+    return 0;
+}
+
 int command_status(const struct options *options)
 {
     struct config config;
@@ -196,11 +215,9 @@ int command_status(const struct options *options)
     if (status != 0)
         return status;
     state_dir = command_state_dir(options, &config);
-    table.rows = calloc(config.account_count + 1, sizeof(*table.rows));
-    table.count = config.account_count;
-    for (i = 0; table.rows != NULL && i < table.count; i++)
-        table.rows[i].account = &config.accounts[i];
-    status = state_dir == NULL || table.rows == NULL ? EX_IOERR : read_history(&table, state_dir, now);
+    status = state_dir == NULL ? EX_IOERR : choose(options, &config, &table);
+    if (status == 0)
+        status = read_history(&table, state_dir, now);
     if (status == 0) {
         status = judge(&table, now);
         if (options->json)
