@@ -16,6 +16,7 @@ struct session {
     struct smtp *smtp;         /* NULL: not connected */
     struct delivery_job *next; /* rides behind the current one */
     bool used;                 /* the connection has carried a message */
+    bool served;               /* and the server has taken one */
     bool over;                 /* this thread shall end */
     int64_t step_at;           /* when the current step began */
 };
@@ -84,7 +85,7 @@ static int connect_for(struct session *session, struct delivery_job *job)
     result = open_smtp(session, &fault);
     (void)pthread_mutex_lock(&delivery->mutex);
     delivery->connecting--;
-    session->used = false;
+    session->used = session->served = false;
     if (result == 0)
         delivery->open++;
     /* A server that lets us have fewer sessions than we want is served by fewer. */
@@ -179,6 +180,7 @@ static void conclude(struct session *session, struct delivery_job *job)
         return;
     }
     if (verdict.receipt.delivered) {
+        session->served = true;
         (void)pthread_mutex_lock(&session->delivery->mutex);
         session->delivery->strikes = 0;
         (void)pthread_mutex_unlock(&session->delivery->mutex);
@@ -240,6 +242,11 @@ static void lost(struct session *session, struct delivery_job *job, const struct
         /* It may have been taken. One such message a session and run is enough. */
         session->over = true;
         delivery_retire(delivery, fault);
+    } else if (session->served && !stalled && fault->class != FAULT_PROTOCOL) {
+        /* A server that closes after some messages: each connection has brought the queue forward. */
+        reset(job);
+        delivery_put_back(delivery, job);
+        return;
     } else if (fault->class == FAULT_PROTOCOL || struck_out(session, stalled)) {
         session->over = true;
         delivery_set_down(delivery, fault);
@@ -258,10 +265,11 @@ static void lost(struct session *session, struct delivery_job *job, const struct
 }
 
 /* Tell the MTA who handed the mail to the provider (XCLIENT, Postfix). Such a session carries one message. */
-static int introduce_client(struct session *session, const struct delivery_job *job, struct fault *fault)
+static int introduce_client(struct session *session, struct delivery_job *job, struct fault *fault)
 {
     struct smtp_reply reply;
     bool warn;
+    int result;
 
     if (!smtp_extensions(session->smtp)->xclient) {
         (void)pthread_mutex_lock(&session->delivery->mutex);
@@ -272,12 +280,24 @@ static int introduce_client(struct session *session, const struct delivery_job *
             log_line(LOG_LEVEL_WARNING, title_of(session), "offers no XCLIENT; is this host in smtpd_authorized_xclient_hosts?");
         return 0;
     }
-    if (smtp_xclient(session->smtp, job->xclient, &reply, fault) < 0)
-        return -1;
-    if (reply.code >= 300)
-        return fault_set(fault, FAULT_OF_DESTINATION, reply.code >= 500 ? FAULT_REFUSED : FAULT_RETRY, "XCLIENT",
-                         "%s refused XCLIENT: %s", session->delivery->label, reply.text);
-    return 0;
+    smtp_reply_clear(&reply);
+    result = smtp_xclient(session->smtp, job->xclient, &reply, fault);
+    if (result == 0 && reply.code < 400)
+        return 0;
+    if (result == 0 && reply.code >= 500 && reply.code < 510) {
+        /* Not the client: the attributes, whose words the client chose. */
+        log_line(LOG_LEVEL_WARNING, job->account, "message %s: no XCLIENT: %s refused it: %s", job->uid,
+                 session->delivery->label, reply.text);
+        return 0;
+    }
+    /* The server turns this client away. Others may still come, so it is the message that is refused. */
+    if (reply.code >= 400 && reply.code != 421) {
+        job->transaction.result = SMTP_REFUSED;
+        job->transaction.stage = "XCLIENT";
+        job->transaction.reply = reply;
+    }
+    return result < 0 ? -1 : fault_set(fault, FAULT_OF_DESTINATION, FAULT_RETRY, "XCLIENT", "%s refused XCLIENT: %s",
+                                       session->delivery->label, reply.text);
 }
 
 static int begin(struct session *session, struct delivery_job *job, struct fault *fault)

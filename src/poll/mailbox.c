@@ -12,6 +12,7 @@
 #include "store/lock.h"
 
 #define OWED_MAX (1024 * 1024)
+#define UNKNOWN_MAX (64 * 1024) /* octets of recipients without a rule that are remembered */
 
 static const char *title_of(const struct mailbox *mailbox)
 {
@@ -242,7 +243,7 @@ static void quit(struct mailbox *mailbox)
         result = mailbox_read_reply(mailbox);
     if (mailbox->pop3 == NULL)
         return;
-    deletions = mailbox->marked > 0;
+    deletions = mailbox->marked > 0 || mailbox->question_count > 0;
     if (result == 0)
         result = pop3_reply(mailbox->pop3, &reply, &fault);
     if (result == 0 && (deletions || reply.ok))
@@ -345,7 +346,27 @@ static void tell_polled(const struct mailbox *mailbox)
     log_event(LOG_LEVEL_INFO, title_of(mailbox), &event);
 }
 
-/* A message that was refused and told before is not told again, but it counts: it is in limbo. */
+/* Messages that were refused before are no fault of this run, but they are in limbo: told as long as they are. */
+static void tell_refused_before(struct mailbox *mailbox)
+{
+    size_t count = mailbox->plan.actions[PLAN_WAIT];
+    const char *reply = "see popferry history";
+    struct fault fault;
+    size_t i;
+
+    if (count == 0)
+        return;
+    for (i = mailbox->plan.count; i > 0; i--) {
+        const struct plan_item *item = &mailbox->plan.items[i - 1];
+        if (item->action == PLAN_WAIT && item->row != NULL && item->row->reply != NULL)
+            reply = item->row->reply;
+    }
+    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_REFUSED, "wait", "%zu message%s refused before, waiting for the next try: %.600s",
+                    count, count == 1 ? "" : "s", reply);
+    outcome_fault(mailbox->outcome, &fault, true);
+    log_fault(title_of(mailbox), &fault);
+}
+
 static void note_result(struct mailbox *mailbox)
 {
     struct history_result *result = &mailbox->result;
@@ -355,12 +376,7 @@ static void note_result(struct mailbox *mailbox)
     struct fault fault;
     size_t i;
 
-    if (mailbox->plan.actions[PLAN_WAIT] > 0) {
-        (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_REFUSED, "wait", "%zu messages that were refused wait for their next try",
-                        mailbox->plan.actions[PLAN_WAIT]);
-        outcome_fault(mailbox->outcome, &fault, true);
-        log_line(LOG_LEVEL_NOTICE, title_of(mailbox), "%s; see popferry history", fault.text);
-    }
+    tell_refused_before(mailbox);
     for (i = 0; i < mailbox->fault_count; i++) {
         const struct mailbox_fault *entry = &mailbox->faults[i];
         if (gravest == NULL || (fault_graver(entry->fault.class, gravest->fault.class) == entry->fault.class &&
@@ -403,6 +419,7 @@ static void leave(struct mailbox *mailbox)
     free(mailbox->deletable);
     free(mailbox->gone);
     free(mailbox->faults);
+    buf_free(&mailbox->unknown);
 }
 
 void mailbox_poll(const struct mailbox_params *params, struct outcome *outcome,
@@ -419,6 +436,7 @@ void mailbox_poll(const struct mailbox_params *params, struct outcome *outcome,
                                           .all_sizes = params->all_sizes,
                                           .max_messages = account->max_messages,
                                           .now = (int64_t)time(NULL)};
+    buf_init(&mailbox.unknown, UNKNOWN_MAX);
     mailbox.slot = progress_begin(params->progress, account->peer.title);
     mailbox.has_outbox = delivery_outbox_init(&mailbox.outbox) == 0;
     if (!mailbox.has_outbox)

@@ -8,67 +8,6 @@
 
 #define OWED_MAX (1024 * 1024) /* octets of recipients of one message */
 
-struct multidrop {
-    struct mailbox *mailbox;
-    struct buf *owed;
-};
-
-static void add_recipient(struct buf *owed, const char *recipient)
-{
-    if (owed->len > 0)
-        (void)buf_puts(owed, "\n");
-    (void)buf_puts(owed, recipient);
-}
-
-static void take_recipient(void *context, const char *recipient)
-{
-    struct multidrop *multidrop = context;
-
-    add_recipient(multidrop->owed, recipient);
-}
-
-static void unknown_recipient(void *context, const char *address)
-{
-    struct multidrop *multidrop = context;
-    char quoted[160];
-
-    (void)fault_quote(quoted, sizeof(quoted), address, strlen(address));
-    log_line(LOG_LEVEL_NOTICE, multidrop->mailbox->account->peer.title, "no map rule for <%s>", quoted);
-}
-
-static void all_recipients(const struct config_account *account, struct buf *owed)
-{
-    size_t i;
-
-    for (i = 0; i < account->recipients.count; i++)
-        add_recipient(owed, account->recipients.items[i]);
-}
-
-/* To whom a message goes that nobody has yet: by its envelope header where the account is for a domain. */
-static void recipients_of(struct mailbox *mailbox, const struct message *message, struct buf *owed)
-{
-    const struct config_account *account = mailbox->account;
-    struct multidrop multidrop = {mailbox, owed};
-    struct envelope_map *map;
-    const char *header;
-    size_t len;
-    size_t i;
-
-    if (account->envelope_header.count > 0) {
-        map = calloc(account->map_count + 1, sizeof(*map));
-        for (i = 0; map != NULL && i < account->map_count; i++)
-            map[i] = (struct envelope_map){account->map[i].from, account->map[i].to};
-        header = message_header(message, &len);
-        if (map != NULL)
-            (void)envelope_multidrop(header, len, (const char *const *)account->envelope_header.items,
-                                     account->envelope_header.count, map, account->map_count, take_recipient,
-                                     unknown_recipient, &multidrop);
-        free(map);
-    }
-    if (owed->len == 0)
-        all_recipients(account, owed);
-}
-
 static const struct config_destination *destination_of(const struct mailbox *mailbox)
 {
     return mailbox->account->destination;
@@ -253,7 +192,7 @@ static void deliver(struct mailbox *mailbox, size_t item, struct message *messag
     if (row != NULL && row_is_owed(row) && (!row->has_digest || same_message(row, message)) && row->owed != NULL)
         (void)buf_puts(&owed, row->owed);
     if (owed.len == 0)
-        recipients_of(mailbox, message, &owed);
+        mailbox_recipients(mailbox, message, &owed);
     if (owed.len == 0)
         result = fault_set(&fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "RCPT", "has no recipient");
     else if (mailbox->items[item].row == 0)
@@ -298,6 +237,7 @@ static bool may_not_come_yet(struct mailbox *mailbox, size_t item, const struct 
 {
     if (row != NULL && row->retry_at > mailbox->limits.now) {
         mailbox->outcome->refused++;
+        mailbox->plan.actions[PLAN_WAIT]++;
     } else if (mailbox_has_enough(mailbox)) {
         mailbox->unlooked = true;
         mailbox->outcome->waiting_messages++;

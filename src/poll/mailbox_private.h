@@ -84,6 +84,9 @@ struct mailbox {
     size_t retrieved_only; /* retrieved and neither delivered nor known: EXPIRE 0 must not take them */
     int64_t noop_at;
 
+    struct buf unknown; /* multidrop: recipients without a rule, each with its NUL: each is told once */
+    size_t unknown_count;
+
     struct mailbox_fault *faults;
     size_t fault_count;
     size_t faults_left_out;
@@ -125,6 +128,10 @@ int mailbox_read_reply(struct mailbox *mailbox);
 /* Nothing is under way any more with this item. */
 void mailbox_release(struct mailbox *mailbox, size_t item);
 void mailbox_leave(struct mailbox *mailbox, size_t item, const struct fault *fault);
+
+/* mailbox_recipients.c: to whom a message goes that nobody has yet, separated by '\n': by its envelope header where the account
+ * is for a domain. */
+void mailbox_recipients(struct mailbox *mailbox, const struct message *message, struct buf *owed);
 
 /* mailbox_notice.c: what is delivered of an oversize message, made of its header. Takes the header. NULL: memory is short (noted). */
 struct message *mailbox_notice(struct mailbox *mailbox, size_t item, struct message *header);

@@ -111,7 +111,8 @@ int smtp_finish(struct smtp *smtp, struct smtp_transaction *transaction, struct 
 int smtp_command(struct smtp *smtp, struct smtp_reply *reply, struct fault *fault, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* XCLIENT (Postfix XCLIENT_README); attributes: "ADDR=192.0.2.1 NAME=...", values in xtext. Where it is accepted (220, the new
- * greeting) EHLO again is done in here, with the HELO attribute's name if there is one, and the extensions are learned anew. */
+ * greeting) EHLO again is done in here, with the HELO attribute's name if there is one, and the extensions are learned anew; where that
+ * EHLO is refused the session is lost (-1) and the reply is EHLO's. */
 int smtp_xclient(struct smtp *smtp, const char *attributes, struct smtp_reply *reply, struct fault *fault);
 
 /* QUIT and its reply; whatever comes, the session is over then. */

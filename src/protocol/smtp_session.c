@@ -366,6 +366,7 @@ static void client_helo(const char *attributes, char *dst, size_t size)
 int smtp_xclient(struct smtp *smtp, const char *attributes, struct smtp_reply *reply, struct fault *fault)
 {
     char name[sizeof(smtp->helo)];
+    int result;
 
     if (!is_idle(smtp) || strpbrk(attributes, "\r\n") != NULL)
         return smtp_misused(smtp, "XCLIENT", "a command out of order", fault);
@@ -381,7 +382,10 @@ int smtp_xclient(struct smtp *smtp, const char *attributes, struct smtp_reply *r
     smtp->unfinished = false;
     memcpy(name, smtp->helo, sizeof(name));
     client_helo(attributes, name, sizeof(name));
-    return hello(smtp, name, fault);
+    result = hello(smtp, name, fault);
+    if (result < 0 && smtp->scratch.code >= 400)
+        *reply = smtp->scratch;
+    return result;
 }
 
 void smtp_quit(struct smtp *smtp)
