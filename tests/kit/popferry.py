@@ -66,22 +66,22 @@ class Popferry:
         keep.update(extra or {})
         return {k: v for k, v in keep.items() if v is not None}
 
-    def start(self, *args, env=None, plain=False, tied=True):
+    def start(self, *args, env=None, plain=False, tied=True, stdin=subprocess.DEVNULL):
         """Start it and do not wait. plain: neither -c nor --state-dir is given. tied False: quicker, and safe while other threads
         start theirs; but nothing ends it when the test's process ends."""
         where = [] if plain else ["-c", self.fetchrc, "--state-dir", self.state]
         command = program() + where + list(args)
-        process = subprocess.Popen(command, cwd=self.directory, env=self.environment(env), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(command, cwd=self.directory, env=self.environment(env), stdin=stdin,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    preexec_fn=die_with_parent if tied else None)
         process.command, process.started = command, time.monotonic()
         self.children.append(process)
         return process
 
-    def finish(self, process, timeout=60):
-        """Wait for a started one."""
+    def finish(self, process, timeout=60, typed=None):
+        """Wait for a started one. typed: octets for its standard input, if that is a pipe."""
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(typed, timeout=timeout)
             status = process.returncode
         except subprocess.TimeoutExpired:
             process.kill()
@@ -95,8 +95,10 @@ class Popferry:
         self.runs.append(run)
         return run
 
-    def run(self, *args, timeout=60, **how):
-        return self.finish(self.start(*args, **how), timeout)
+    def run(self, *args, timeout=60, typed=None, **how):
+        if typed is not None:
+            how["stdin"] = subprocess.PIPE
+        return self.finish(self.start(*args, **how), timeout, typed)
 
     def end(self):
         """End whatever this test has left running."""
