@@ -21,7 +21,8 @@ class TenAtOnce(Case):
             server.stop()
         self.servers.clear()
         self.boxes = {f"user{n}": letters(8, sender=f"u{n}@example.test") for n in range(3)}
-        self.far, self.near = self.pop3(self.boxes), self.smtp(delay=0.005)
+        # A server that lets in several at once: no lock but ours keeps them apart.
+        self.far, self.near = self.pop3(self.boxes, exclusive=False), self.smtp(delay=0.005)
         self.fetchrc(self.far, self.near, keep=keep, to={"connections": CONNECTIONS})
         self.victim = Popferry(os.path.join(self.directory, f"victim-{self.far.port}"))
         self.victim.state = self.popferry.state = os.path.realpath(os.path.join(self.victim.directory, "state"))
