@@ -1,6 +1,8 @@
 #include "report/human.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 char *human_octets(char dst[HUMAN_SIZE], uint64_t octets)
 {
@@ -38,4 +40,17 @@ char *human_duration(char dst[HUMAN_SIZE], int64_t milliseconds)
         (void)snprintf(dst, HUMAN_SIZE, "%lld:%02lld:%02lld h", seconds / 3600, seconds / 60 % 60,
                        seconds % 60);
     return dst;
+}
+
+bool human_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        const char *value = getenv(names[i]);
+        if (value != NULL && value[0] != '\0')
+            return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
+    }
+    return false;
 }

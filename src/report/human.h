@@ -3,6 +3,7 @@
 #ifndef POPFERRY_REPORT_HUMAN_H
 #define POPFERRY_REPORT_HUMAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,5 +14,8 @@ char *human_octets(char dst[HUMAN_SIZE], uint64_t octets);
 
 /* "0.4 s", "2.1 s", "3:05 min", "1:02:03 h". Returns dst. */
 char *human_duration(char dst[HUMAN_SIZE], int64_t milliseconds);
+
+/* Whether what is shown may hold more than ASCII: LC_ALL, LC_CTYPE or LANG names UTF-8. */
+bool human_utf8(void);
 
 #endif

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "report/human.h"
 #include "report/log.h"
 #include "report/progress_line.h"
 
@@ -34,19 +34,6 @@ struct progress {
     int64_t last_draw;
     bool utf8;
 };
-
-static bool utf8_locale(void)
-{
-    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-    size_t i;
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        const char *value = getenv(names[i]);
-        if (value != NULL && value[0] != '\0')
-            return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
-    }
-    return false;
-}
 
 static void screen_size(size_t *columns, size_t *lines)
 {
@@ -165,7 +152,7 @@ struct progress *progress_new(bool quiet)
     progress = calloc(1, sizeof(*progress));
     if (progress == NULL)
         return NULL;
-    progress->utf8 = utf8_locale();
+    progress->utf8 = human_utf8();
     log_set_live(clear, draw, progress);
     return progress;
 }
