@@ -16,11 +16,8 @@ static const char *directory(void)
 
 static int fail(struct fault *fault, const char *what, int error)
 {
-    char text[128];
-
     return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "temporary file",
-                     "cannot %s a temporary file in %.400s: %s", what, directory(),
-                     strerror_r(error, text, sizeof(text)));
+                     "cannot %s a temporary file in %.400s: %s", what, directory(), strerror(error));
 }
 
 /* For file systems without O_TMPFILE. */
