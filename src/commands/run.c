@@ -4,12 +4,15 @@
 
 #include <openssl/evp.h>
 
+#include "base/buf.h"
 #include "commands/commands.h"
 #include "poll/poll.h"
 #include "protocol/wire.h"
 #include "report/log.h"
 #include "store/history.h"
 #include "store/state_dir.h"
+
+#define NAMES_MAX 4096
 
 /* Which of `shards` shares an account belongs to, from 1: a digest, so that it does not depend on the other accounts. */
 static unsigned shard_of(const struct config_account *account, unsigned shards)
@@ -56,17 +59,32 @@ static int choose(const struct options *options, const struct config *config, co
     return 0;
 }
 
-static int open_history(const struct options *options, const char *state_dir, struct history **history)
+/* A fault that keeps all of them from being polled. */
+static int fail(const struct config_account *const *accounts, size_t count, const struct fault *fault)
 {
-    struct fault fault;
+    struct buf names;
+    size_t i;
+
+    buf_init(&names, NAMES_MAX);
+    for (i = 0; i < count; i++) {
+        if (buf_printf(&names, "%s%s", i > 0 ? ", " : "", accounts[i]->peer.title) < 0) {
+            (void)buf_puts(&names, ", ...");
+            break;
+        }
+    }
+    log_fault(names.data, fault);
+    buf_free(&names);
+    return fault_exit_status(fault->class);
+}
+
+static int open_history(const struct options *options, const char *state_dir, struct history **history,
+                        struct fault *fault)
+{
     bool dry = options->dry_run;
 
-    if ((!dry && state_dir_open(state_dir, 1, &fault) < 0) ||
-        history_open(history, state_dir, dry ? HISTORY_READ : HISTORY_WRITE, &fault) < 0) {
-        log_fault(NULL, &fault);
-        return fault_exit_status(fault.class);
-    }
-    return 0;
+    if (!dry && state_dir_open(state_dir, 1, fault) < 0)
+        return -1;
+    return history_open(history, state_dir, dry ? HISTORY_READ : HISTORY_WRITE, fault);
 }
 
 static int run(const struct options *options, const struct config *config, const struct config_account *const *accounts,
@@ -83,13 +101,10 @@ static int run(const struct options *options, const struct config *config, const
     struct fault fault;
     int status;
 
-    if (wire_global_init(&fault) < 0) {
-        log_fault(NULL, &fault);
-        return fault_exit_status(fault.class);
-    }
-    status = open_history(options, state_dir, &params.history);
-    if (status == 0)
-        status = poll_run(&params);
+    if (wire_global_init(&fault) < 0)
+        return fail(accounts, count, &fault);
+    status = open_history(options, state_dir, &params.history, &fault) < 0 ? fail(accounts, count, &fault)
+                                                                            : poll_run(&params);
     history_close(params.history);
     wire_global_cleanup();
     return status;

@@ -354,10 +354,12 @@ struct delivery_job *delivery_take_behind(struct delivery *delivery)
 
 void delivery_put_back(struct delivery *delivery, struct delivery_job *job)
 {
+    struct fault fault;
     bool down;
 
     (void)pthread_mutex_lock(&delivery->mutex);
-    down = delivery->down || delivery->alive == 0;
+    /* Once the run is stopping, the other sessions may have looked at the queue for the last time. */
+    down = delivery->down || delivery->alive == 0 || delivery_stopping(delivery, &fault);
     if (!down) {
         job->next = delivery->first;
         delivery->first = job;
@@ -388,11 +390,11 @@ static int start_session(struct delivery *delivery)
 void delivery_submit(struct delivery *delivery, struct delivery_job *job)
 {
     struct fault fault;
-    bool refused = delivery_stopping(delivery, &fault);
+    bool refused;
     int started = 0;
 
     (void)pthread_mutex_lock(&delivery->mutex);
-    refused = refused || delivery->down;
+    refused = delivery->down || delivery_stopping(delivery, &fault);
     if (!refused) {
         job->next = NULL;
         if (delivery->last != NULL)

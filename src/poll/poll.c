@@ -250,21 +250,18 @@ static void tell_shared(struct poll *poll)
     buf_free(&names);
 }
 
-static void tell_unpolled(struct poll *poll)
+static void note_unpolled(struct poll *poll)
 {
     struct fault fault;
-    size_t left = 0;
     size_t i;
 
+    (void)fault_set(&fault, FAULT_OF_RUN, FAULT_RETRY, "signal", "stopped by a signal before it was polled");
     for (i = 0; i < poll->params->account_count; i++) {
         if (poll->begun[i])
             continue;
-        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_RETRY, "signal", "stopped by a signal before it was polled");
         outcome_fault(&poll->outcomes[i], &fault, true);
-        left++;
+        poll->shared[i] = (struct mailbox_shared_fault){.met = true, .fault = fault};
     }
-    if (left > 0)
-        log_line(LOG_LEVEL_ERROR, NULL, "stopped by a signal: %zu mailboxes were not polled", left);
 }
 
 static int finish(struct poll *poll, int64_t begun)
@@ -274,7 +271,7 @@ static int finish(struct poll *poll, int64_t begun)
     struct fault fault;
 
     progress_free(poll->progress);
-    tell_unpolled(poll);
+    note_unpolled(poll);
     tell_shared(poll);
     status = outcome_exit_status(poll->outcomes, params->account_count);
     if (!params->dry_run)

@@ -47,6 +47,26 @@ class Signals(Case):
         self.ferry()
         self.assert_arrived(smtp, sent)
 
+    def test_sigterm_leaves_no_job_behind_that_rode_with_a_lost_session(self):
+        pop3, smtp = self.pop3(letters(8)), self.smtp()
+        smtp.rules = [At("dot", session=1).lose().delay(2).close(), At("dot", session=2).delay(1).normal()]
+        self.fetchrc(pop3, smtp, to={"connections": 2})
+        process = self.popferry.start()
+        self.wait_for(lambda: len([s for s in smtp.sessions if s.seen.get("dot")]) == 2)
+        process.send_signal(signal.SIGTERM)
+        self.expect_status(self.popferry.finish(process, 20), RETRY)
+
+    def test_sigterm_names_the_mailboxes_that_were_not_polled(self):
+        pop3, smtp = self.pop3({"thomas": letters(1), "anna": letters(1)}), self.smtp()
+        pop3.rules = [At("STAT").stall(20)]
+        self.fetchrc(pop3, smtp, top={"jobs": 1})
+        process = self.popferry.start()
+        self.wait_for(lambda: any(s.seen.get("STAT") for s in pop3.sessions))
+        process.send_signal(signal.SIGTERM)
+        run = self.popferry.finish(process, 20)
+        self.expect_status(run, RETRY)
+        self.assert_names(run, "thomas", "anna", "before it was polled")
+
     def expect_status(self, run, status):
         if run.status in ({status} if isinstance(status, int) else status):
             return

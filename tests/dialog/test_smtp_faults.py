@@ -167,6 +167,20 @@ class Stages(FaultCase):
         self.recover(pop3, smtp)
 
 
+    @cases({
+        "a close": lambda: At("dot").normal().close(),
+        "421 behind the 250": lambda: At("dot").edit(lambda reply: reply + b"421 4.7.0 one is enough\r\n").close(),
+        "421 to the next MAIL": lambda: At("MAIL", n=2).reply(b"421 4.7.0 one is enough\r\n").close(),
+    })
+    def test_a_server_that_takes_one_message_a_session_gets_them_all_in_one_run(self, rule):
+        pop3, smtp = self.shores([letter(n, body=b"%d\r\n" % n) for n in range(1, 31)])
+        self.fetchrc(pop3, smtp, top={"timeout": 5}, to={"connections": 4})
+        smtp.rules, smtp.delay = [rule()], 0.03
+        self.ferry()
+        self.assert_arrived(smtp, self.sent)
+        self.assertEqual(pop3.left("thomas"), [])
+
+
 class Refusals(FaultCase):
     def test_greylisting_passes_in_the_next_run(self):
         self.survive(smtp_rules=[At("RCPT").reply(b"450 4.2.0 greylisted, try again\r\n")], status=RETRY, words=["greylisted"])
@@ -190,7 +204,7 @@ class Refusals(FaultCase):
         self.assertEqual(pop3.left("thomas"), [bad])
         self.faulty_run(REFUSED, [reply.decode().strip()], pop3, smtp)      # again in the next run
         pop3.sessions.clear()
-        self.ferry(status=None)                                             # then not before an hour
+        self.faulty_run(REFUSED, [reply.decode().strip()], pop3, smtp)      # then not before an hour, but it is told
         self.assertEqual(pop3.commands("RETR"), [])
         self.assertEqual(pop3.left("thomas"), [bad])
 

@@ -14,7 +14,7 @@ class State(Case):
     def refused(self, *words, status=STATE):
         run = self.ferry(status=status)
         self.assertNotEqual(run.stderr, "")
-        self.assert_names(run, *words)
+        self.assert_names(run, "thomas", *words)
         self.assertEqual(self.pop3_server.commands("DELE"), [])
         self.assertEqual(len(self.smtp_server.accepted), self.before)
         return run
