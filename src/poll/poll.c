@@ -3,12 +3,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/stop.h"
 #include "poll/mailbox.h"
+#include "poll/schedule.h"
 #include "report/log.h"
 #include "report/outcome.h"
 #include "report/progress.h"
@@ -26,14 +26,12 @@ struct poll {
     struct progress *progress;
     struct outcome *outcomes; /* beside params->accounts, as the following */
     struct mailbox_shared_fault *shared;
-    size_t *host;             /* which host the account is on */
+    size_t *sharing;          /* beside config->destinations: accounts that deliver there */
     size_t workers;
 
     pthread_mutex_t mutex; /* guards all below */
-    pthread_cond_t freed;  /* a mailbox has ended */
-    unsigned *busy;        /* mailboxes that are being polled, for each host */
+    struct schedule schedule;
     bool *begun;
-    size_t first;          /* all before it have begun */
 };
 
 static struct delivery *delivery_of(const struct poll *poll, const struct config_account *account)
@@ -44,14 +42,9 @@ static struct delivery *delivery_of(const struct poll *poll, const struct config
 /* How many mailboxes of one destination are polled at the same time, at most. */
 static size_t sharing(const struct poll *poll, const struct config_account *account)
 {
-    size_t count = 0;
-    size_t i;
+    size_t count = poll->sharing[account->destination - poll->params->config->destinations];
 
-    for (i = 0; i < poll->params->account_count && count < poll->workers; i++) {
-        if (poll->params->accounts[i]->destination == account->destination)
-            count++;
-    }
-    return count > 0 ? count : 1;
+    return count < poll->workers ? count : poll->workers;
 }
 
 static void poll_account(struct poll *poll, size_t index)
@@ -77,77 +70,40 @@ static void poll_account(struct poll *poll, size_t index)
     mailbox_poll(&params, &poll->outcomes[index], &poll->shared[index]);
 }
 
-/* The next account whose host may take one more. account_count: none is left, or the run is stopping. */
-static size_t next_account(struct poll *poll)
-{
-    size_t count = poll->params->account_count;
-    unsigned limit = poll->params->config->jobs_per_host;
-
-    for (;;) {
-        size_t i;
-        while (poll->first < count && poll->begun[poll->first])
-            poll->first++;
-        if (poll->first == count || stop_requested())
-            return count;
-        for (i = poll->first; i < count; i++) {
-            if (!poll->begun[i] && poll->busy[poll->host[i]] < limit) {
-                poll->begun[i] = true;
-                poll->busy[poll->host[i]]++;
-                return i;
-            }
-        }
-        (void)pthread_cond_wait(&poll->freed, &poll->mutex);
-    }
-}
-
+/* Ends when no mailbox may begin: its host's other workers see to the rest. */
 static void *work(void *argument)
 {
     struct poll *poll = argument;
+    size_t index;
 
     (void)pthread_mutex_lock(&poll->mutex);
-    for (;;) {
-        size_t index = next_account(poll);
-        if (index == poll->params->account_count)
-            break;
+    while (!stop_requested() && (index = schedule_next(&poll->schedule)) != SCHEDULE_NONE) {
+        poll->begun[index] = true;
         (void)pthread_mutex_unlock(&poll->mutex);
         poll_account(poll, index);
         (void)pthread_mutex_lock(&poll->mutex);
-        poll->busy[poll->host[index]]--;
-        (void)pthread_cond_broadcast(&poll->freed);
+        schedule_done(&poll->schedule, index);
     }
-    (void)pthread_cond_broadcast(&poll->freed);
     (void)pthread_mutex_unlock(&poll->mutex);
     return NULL;
 }
 
-static int by_host(const void *a, const void *b)
-{
-    const struct config_account *const *const *x = a;
-    const struct config_account *const *const *y = b;
-
-    return strcasecmp((**x)->peer.host, (**y)->peer.host);
-}
-
-/* Number the hosts, so that accounts on one host can be told without comparing names. */
-static int number_hosts(struct poll *poll)
+static int make_schedule(struct poll *poll)
 {
     size_t count = poll->params->account_count;
-    const struct config_account *const **sorted = malloc((count + 1) * sizeof(*sorted));
-    size_t host = 0;
+    const char **hosts = calloc(count + 1, sizeof(*hosts));
+    size_t width;
     size_t i;
+    int result = -1;
 
-    if (sorted == NULL)
-        return -1;
-    for (i = 0; i < count; i++)
-        sorted[i] = &poll->params->accounts[i];
-    qsort(sorted, count, sizeof(*sorted), by_host);
-    for (i = 0; i < count; i++) {
-        if (i > 0 && strcasecmp((*sorted[i])->peer.host, (*sorted[i - 1])->peer.host) != 0)
-            host++;
-        poll->host[sorted[i] - poll->params->accounts] = host;
-    }
-    free(sorted);
-    return 0;
+    for (i = 0; hosts != NULL && i < count; i++)
+        hosts[i] = poll->params->accounts[i]->peer.host;
+    if (hosts != NULL)
+        result = schedule_make(&poll->schedule, hosts, count, poll->params->config->jobs_per_host);
+    free(hosts);
+    width = schedule_width(&poll->schedule);
+    poll->workers = poll->params->config->jobs < width ? poll->params->config->jobs : width;
+    return result;
 }
 
 static int make_deliveries(struct poll *poll)
@@ -178,17 +134,16 @@ static int prepare(struct poll *poll)
 
     poll->outcomes = calloc(count + 1, sizeof(*poll->outcomes));
     poll->shared = calloc(count + 1, sizeof(*poll->shared));
-    poll->host = calloc(count + 1, sizeof(*poll->host));
-    poll->busy = calloc(count + 1, sizeof(*poll->busy));
+    poll->sharing = calloc(poll->params->config->destination_count + 1, sizeof(*poll->sharing));
     poll->begun = calloc(count + 1, sizeof(*poll->begun));
-    if (poll->outcomes == NULL || poll->shared == NULL || poll->host == NULL || poll->busy == NULL ||
-        poll->begun == NULL || number_hosts(poll) < 0)
+    if (poll->outcomes == NULL || poll->shared == NULL || poll->sharing == NULL || poll->begun == NULL ||
+        make_schedule(poll) < 0)
         return -1;
     for (i = 0; i < count; i++) {
         poll->outcomes[i].account = poll->params->accounts[i]->peer.title;
         poll->outcomes[i].identity = poll->params->accounts[i]->identity;
+        poll->sharing[poll->params->accounts[i]->destination - poll->params->config->destinations]++;
     }
-    poll->workers = poll->params->config->jobs < count ? poll->params->config->jobs : count;
     return make_deliveries(poll);
 }
 
@@ -201,12 +156,11 @@ static void clean_up(struct poll *poll)
     free(poll->deliveries);
     free(poll->outcomes);
     free(poll->shared);
-    free(poll->host);
-    free(poll->busy);
+    free(poll->sharing);
     free(poll->begun);
+    schedule_free(&poll->schedule);
     (void)pthread_mutex_destroy(&poll->stop.mutex);
     (void)pthread_mutex_destroy(&poll->mutex);
-    (void)pthread_cond_destroy(&poll->freed);
 }
 
 /* The first worker is this thread itself: it works even where no other can be started. */
@@ -229,6 +183,7 @@ static void tell_shared(struct poll *poll)
 {
     size_t count = poll->params->account_count;
     struct buf names;
+    bool cut;
     size_t i;
     size_t j;
 
@@ -237,11 +192,14 @@ static void tell_shared(struct poll *poll)
         if (!poll->shared[i].met)
             continue;
         buf_clear(&names);
+        cut = false;
         for (j = i; j < count; j++) {
             if (!poll->shared[j].met || strcmp(poll->shared[j].fault.text, poll->shared[i].fault.text) != 0)
                 continue;
-            if (buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", poll->outcomes[j].account) < 0)
-                (void)buf_puts(&names, ", ..."); /* a list that is too long is cut */
+            if (!cut && buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", poll->outcomes[j].account) < 0) {
+                (void)buf_puts(&names, ", ...");
+                cut = true;
+            }
             if (j > i)
                 poll->shared[j].met = false;
         }
@@ -293,8 +251,8 @@ int poll_run(const struct poll_params *params)
     struct fault fault;
     int status;
 
-    if (pthread_mutex_init(&poll.mutex, NULL) != 0 || pthread_cond_init(&poll.freed, NULL) != 0 ||
-        pthread_mutex_init(&poll.stop.mutex, NULL) != 0 || prepare(&poll) < 0) {
+    if (pthread_mutex_init(&poll.mutex, NULL) != 0 || pthread_mutex_init(&poll.stop.mutex, NULL) != 0 ||
+        prepare(&poll) < 0) {
         (void)fault_set(&fault, FAULT_OF_RUN, FAULT_INTERNAL, "start", "out of memory");
         log_fault(NULL, &fault);
         clean_up(&poll);
