@@ -267,6 +267,19 @@ static bool out_of_step(const struct pop3_entry *entry, const struct message *me
            (message_received(message) == 0 && entry->octets >= EMPTY_DOUBTED);
 }
 
+/* It was asked for, but its destination has gone down since. What a signal left is told when the poll ends. */
+static void on_dropped(struct mailbox *mailbox, size_t item)
+{
+    struct fault fault;
+
+    mailbox->retrieved_only++;
+    mailbox->outcome->waiting_messages++;
+    mailbox->items[item].state = ITEM_LEFT;
+    mailbox_release(mailbox, item);
+    if (!stop_requested() && delivery_obstacle(mailbox->params->delivery, &fault))
+        mailbox_fault(mailbox, &fault, NULL);
+}
+
 static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3_reply *reply)
 {
     struct message *message;
@@ -299,10 +312,8 @@ static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3
         mailbox->retrieved_only++;
         progress_add(mailbox->params->progress, mailbox->slot, 1, entry_of(mailbox, item)->octets);
         mailbox_hand_over(mailbox, item, message);
-    } else if (mailbox->items[item].state == ITEM_ASKED) { /* dropped: nobody could take it any more */
-        mailbox->retrieved_only++;
-        mailbox->items[item].state = ITEM_LEFT;
-        mailbox_release(mailbox, item);
+    } else if (mailbox->items[item].state == ITEM_ASKED) {
+        on_dropped(mailbox, item);
     }
 }
 

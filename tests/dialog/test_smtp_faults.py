@@ -111,6 +111,15 @@ class Stages(FaultCase):
         smtp.start()
         self.recover(pop3, smtp)
 
+    def test_a_mailbox_whose_destination_went_down_through_another_is_named(self):
+        pop3, smtp = self.pop3({"thomas": letters(1), "anna": letters(2)}), self.smtp()
+        smtp.rules = [At("greeting").delay(0.5).close()]
+        pop3.rules = [At("RETR", user="anna").delay(1).normal()]
+        self.fetchrc(pop3, smtp, top={"timeout": 3})
+        run = self.ferry(status=RETRY)
+        self.assert_names(run, "thomas", "anna")
+        self.assertIn("closed the connection", self.popferry.run("status", "anna").stdout)
+
     @cases({step: step for step in ("greeting", "EHLO", "MAIL", "RCPT", "DATA", "dot")})
     def test_the_servers_words_are_quoted(self, step):
         words = "451 4.7.1 come back in the evening"
