@@ -4,7 +4,7 @@ import sqlite3
 import subprocess
 
 from kit.case import Case
-from kit.messages import letters
+from kit.messages import letter, letters
 from kit.popferry import OK, STATE, expected
 
 
@@ -113,3 +113,47 @@ class State(Case):
         for message in gone:
             self.assertIn(expected(message), arrived, "deleted, but never delivered")
         self.assertEqual(len(arrived), len(set(arrived)), "the same mail again")
+
+
+class SmallDisk(Case):
+    """A message that does not fit into memory goes to a temporary file: what if there is no room for it?"""
+
+    def small(self, size, options=""):
+        mount = os.path.join(self.directory, "small")
+        os.mkdir(mount)
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}{options}", "none", mount],
+                                               capture_output=True).returncode:
+            self.skipTest("needs root and a mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", mount], capture_output=True)
+        return mount
+
+    def test_no_room_for_a_temporary_file_costs_no_message(self):
+        sent = [letter(1), letter(2, size=4_000_000), letter(3)]
+        pop3, smtp = self.pop3(sent), self.smtp()
+        self.fetchrc(pop3, smtp)
+        run = self.ferry(status=STATE, env={"TMPDIR": self.small("1m")})
+        self.assert_names(run, "thomas")
+        arrived = self.arrivals(smtp)
+        for message in sent:
+            self.assertTrue(message in pop3.left("thomas") or expected(message) in arrived)
+        self.ferry()
+        self.assert_arrived(smtp, sent)
+        self.assertEqual(pop3.left("thomas"), [])
+
+    def test_a_read_only_file_system(self):
+        mount = self.small("2m")
+        sent = letters(3)
+        pop3, smtp = self.pop3(sent), self.smtp()
+        self.fetchrc(pop3, smtp, keep=True)
+        self.popferry.state = os.path.join(mount, "state")
+        self.ferry()
+        pop3.mailboxes["thomas"].add(letter(4))
+        subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
+        self.fetchrc(pop3, smtp)
+        self.ferry(status=STATE)
+        self.assert_arrived(smtp, sent)
+        self.assertEqual(len(pop3.left("thomas")), 4)
+        subprocess.run(["mount", "-o", "remount,rw", mount], check=True)
+        self.ferry()
+        self.assert_arrived(smtp, sent + [letter(4)])
+        self.assertEqual(pop3.left("thomas"), [])
