@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import time
 import unittest
 
 from kit.case import tests_of
-from kit.popferry import ROOT
+from kit.popferry import ROOT, program
 
 TESTS = os.path.join(ROOT, "tests")
 RUN = os.path.join(TESTS, "run")
@@ -286,6 +287,11 @@ def main(argv):
     parser.add_argument("names", nargs="*", metavar="SUITE|FILE")
     options = parser.parse_args(argv)
     tally = Tally(options.verbose)
+    # The tests run it in directories of their own.
+    os.environ["POPFERRY"] = shlex.join(os.path.abspath(w) if os.path.exists(w) else w for w in program())
+    if options.names != ["unit"] and not shutil.which(program()[0]):
+        print(f"{program()[0]} is not there; $POPFERRY names the program under test\n0 passed, 1 failed, 0 skipped")
+        return 1
     cache = tempfile.mkdtemp(prefix="popferry-cache-")
     os.chmod(cache, 0o755)
     os.environ["POPFERRY_TEST_CACHE"] = cache
@@ -303,4 +309,4 @@ def main(argv):
             print(f"  {name}")
     tally.show_tables()
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
-    return 1 if tally.failed else 0
+    return 1 if tally.failed or not tally.passed else 0
