@@ -9,7 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUSY_TRIES 60000 /* of about a millisecond: a minute */
+#define BUSY_TRIES 15000 /* of about a millisecond: a quarter of a minute */
+#define BUSY_TRIES_AGAIN 1000 /* once that was not enough */
 /* Pages between checkpoints. A small log is soon written in place instead of grown, which spares the file
  * system a journal commit with each of ours. */
 #define CHECKPOINT_PAGES 256
@@ -194,10 +195,14 @@ static int examine(struct history *history, struct fault *fault)
 static int await_other(void *context, int tries)
 {
     const struct timespec pause = {.tv_nsec = tries < 20 ? 100 * 1000 : 1000 * 1000};
+    struct history *history = context;
 
-    (void)context;
+    if (tries >= (history->blocked ? BUSY_TRIES_AGAIN : BUSY_TRIES)) {
+        history->blocked = true; /* whoever holds it for so long hangs: no commit of this run waits so long again */
+        return 0;
+    }
     (void)nanosleep(&pause, NULL);
-    return tries < BUSY_TRIES;
+    return 1;
 }
 
 static int connect_to(struct history *history, const char *name, int flags)
@@ -208,7 +213,7 @@ static int connect_to(struct history *history, const char *name, int flags)
     if (sqlite3_open_v2(name, &history->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return -1;
     (void)sqlite3_extended_result_codes(history->db, 1);
-    (void)sqlite3_busy_handler(history->db, await_other, NULL);
+    (void)sqlite3_busy_handler(history->db, await_other, history);
     return 0;
 }
 

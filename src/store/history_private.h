@@ -80,6 +80,7 @@ struct history {
     char *reserve; /* of history.reserve */
     enum history_mode mode;
     int code;                /* SQLite's extended code of the last error */
+    bool blocked;            /* another process has held the history for too long once */
     atomic_bool exhausted;   /* the reserve was given up */
     atomic_llong newest;     /* time of the newest receipt committed here */
     pthread_mutex_t gate;

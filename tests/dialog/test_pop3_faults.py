@@ -235,6 +235,9 @@ class Listings(FaultCase):
     def test_that_do_not_fit(self, steps):
         self.survive(self.replies(**steps))
 
+    def test_mail_that_stat_tells_of_and_nothing_lists_is_a_fault(self):
+        self.survive(self.replies(LIST="", UIDL=""), status=PROTOCOL, words=["none of the 3 messages"])
+
     def test_two_hundred_thousand_lines(self):
         count = 200_000
         pop3, smtp = self.shores()

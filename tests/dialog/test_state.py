@@ -54,6 +54,15 @@ class State(Case):
             file.write(os.urandom(os.path.getsize(path) - 4096))
         self.refused("history")
 
+    def test_locked_by_a_process_that_hangs(self):
+        db = sqlite3.connect(self.prepare(), isolation_level=None)
+        self.addCleanup(db.close)
+        db.execute("BEGIN IMMEDIATE")
+        run = self.refused("locked")
+        self.assertLess(run.seconds, 30)
+        db.execute("ROLLBACK")
+        self.ferry()
+
     def test_a_newer_schema(self):
         db = sqlite3.connect(self.prepare())
         db.execute("PRAGMA user_version = 9999")
