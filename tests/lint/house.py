@@ -36,7 +36,7 @@ def faults_of_includes(path, lines):
 
 
 def faults_of_length(path, lines):
-    if len(lines) > FILE_LINES and not path.startswith("tests/unit/"):
+    if len(lines) > FILE_LINES:
         yield f"{path}: {len(lines)} lines, at most {FILE_LINES}"
     start = None
     for number, line in enumerate(lines, 1):
