@@ -85,11 +85,10 @@ static int write_file(const char *path, const struct message *message, struct fa
     return result;
 }
 
-/* The new name must survive a power cut as well. */
 static int sync_dir(const char *path, struct fault *fault)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = fd < 0 ? -1 : fsync(fd);
+    int result = fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -1 : 0; /* EINVAL: it has nothing to sync */
 
     if (result < 0)
         (void)state_fault(fault, path);
@@ -98,19 +97,32 @@ static int sync_dir(const char *path, struct fault *fault)
     return result;
 }
 
+/* The new name must survive a power cut as well, and so must those of the directories that it is in. */
+static int sync_names(const char *state_dir, struct fault *fault)
+{
+    static const char *const names[] = {"quarantine/new", "quarantine", "."};
+    char path[4096];
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", state_dir, names[i]);
+        if (sync_dir(path, fault) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int quarantine_put(const char *state_dir, const struct message *message, int64_t id, struct fault *fault)
 {
     char name[128];
     char tmp[4096];
     char target[4096];
-    char dir[4096];
 
     if (make_dirs(state_dir, fault) < 0)
         return -1;
     (void)snprintf(name, sizeof(name), "%lld.M%lldP%ld.popferry", (long long)time(NULL), (long long)id, (long)getpid());
     (void)snprintf(tmp, sizeof(tmp), "%s/quarantine/tmp/%s", state_dir, name);
     (void)snprintf(target, sizeof(target), "%s/quarantine/new/%s", state_dir, name);
-    (void)snprintf(dir, sizeof(dir), "%s/quarantine/new", state_dir);
     if (write_file(tmp, message, fault) < 0)
         return -1;
     if (rename(tmp, target) < 0) {
@@ -118,5 +130,5 @@ int quarantine_put(const char *state_dir, const struct message *message, int64_t
         (void)unlink(tmp);
         return -1;
     }
-    return sync_dir(dir, fault);
+    return sync_names(state_dir, fault);
 }
