@@ -1,6 +1,7 @@
 #include "store/state_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,6 +75,24 @@ char *state_dir_path(const char *option, const char *configured, struct fault *f
     return home_state(fault);
 }
 
+/* The new name survives a power cut once its parent is synced; where that cannot be done, nothing better can. */
+static int make(const char *path)
+{
+    int dir, parent;
+
+    if (mkdir(path, 0700) < 0)
+        return errno == EEXIST ? 0 : -1;
+    dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    parent = dir < 0 ? -1 : openat(dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent >= 0) {
+        (void)fsync(parent);
+        (void)close(parent);
+    }
+    if (dir >= 0)
+        (void)close(dir);
+    return 0;
+}
+
 static int make_parents(char *path)
 {
     char *slash = path;
@@ -81,12 +100,12 @@ static int make_parents(char *path)
     while ((slash = strchr(slash + 1, '/')) != NULL) {
         int failed;
         *slash = '\0';
-        failed = mkdir(path, 0700) < 0 && errno != EEXIST;
+        failed = make(path) < 0;
         *slash = '/';
         if (failed) /* a parent that is there, but on a read-only file system, fails with EROFS */
             return access(path, F_OK) == 0 ? 0 : -1;
     }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? -1 : 0;
+    return make(path);
 }
 
 int state_dir_open(const char *path, int create, struct fault *fault)
