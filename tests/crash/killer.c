@@ -141,7 +141,7 @@ static bool is_answer(int fd)
 
 /* ---- the disk ---- */
 
-/* A file of the disk is replaced as a whole; -1 and the program under test dies, since the test would prove nothing. */
+/* A file of the disk is replaced as a whole. Where that fails the program dies, since the test would prove nothing. */
 static int open_on_disk(const char *name, char *made, char *path)
 {
     (void)snprintf(made, PATH_MAX, "%s/%s.new", disk, name);
@@ -152,39 +152,38 @@ static int open_on_disk(const char *name, char *made, char *path)
 static void keep_content(int fd, const struct stat *st)
 {
     char made[PATH_MAX], path[PATH_MAX], name[64], block[65536];
-    off_t at = 0;
-    int out;
+    long in, out, len;
 
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", fd); /* it may be open for writing only */
+    in = syscall(SYS_openat, AT_FDCWD, name, O_RDONLY);
     (void)snprintf(name, sizeof(name), "file-%lu", (unsigned long)st->st_ino);
     out = open_on_disk(name, made, path);
-    if (out < 0)
+    if (in < 0 || out < 0)
         abort();
-    for (;;) {
-        ssize_t len = syscall(SYS_pread64, fd, block, sizeof(block), at);
-        if (len < 0)
-            abort(); /* opened for writing only */
-        if (len == 0)
-            break;
+    while ((len = syscall(SYS_read, in, block, sizeof(block))) > 0)
         if (syscall(SYS_write, out, block, (size_t)len) != len)
             abort();
-        at += len;
-    }
+    (void)syscall(SYS_close, in);
     (void)syscall(SYS_close, out);
     (void)syscall(SYS_renameat, AT_FDCWD, made, AT_FDCWD, path);
 }
 
-static void keep_names(void)
+static void keep_names(int fd, const struct stat *st)
 {
-    char made[PATH_MAX], path[PATH_MAX], line[NAME_MAX + 32];
-    int out = open_on_disk("names", made, path);
-    DIR *handle = opendir(state);
+    char made[PATH_MAX], path[PATH_MAX], line[NAME_MAX + 64];
     const struct dirent *entry;
+    DIR *handle;
+    int out;
 
+    (void)snprintf(line, sizeof(line), "names-%lu", (unsigned long)st->st_ino);
+    out = open_on_disk(line, made, path);
+    (void)snprintf(line, sizeof(line), "/proc/self/fd/%d", fd);
+    handle = opendir(line);
     if (out < 0 || handle == NULL)
         abort();
     while ((entry = readdir(handle)) != NULL) {
         int len = snprintf(line, sizeof(line), "%lu %s\n", (unsigned long)entry->d_ino, entry->d_name);
-        if (entry->d_type == DT_REG && syscall(SYS_write, out, line, (size_t)len) != len)
+        if (entry->d_name[0] != '.' && syscall(SYS_write, out, line, (size_t)len) != len)
             abort();
     }
     (void)closedir(handle);
@@ -203,7 +202,7 @@ static int synced(int fd, long number, const char *name)
     if (mine && disk != NULL && result == 0 && fstat(fd, &st) == 0) {
         (void)pthread_mutex_lock(&disk_mutex);
         if (S_ISDIR(st.st_mode))
-            keep_names();
+            keep_names(fd, &st);
         else
             keep_content(fd, &st);
         (void)pthread_mutex_unlock(&disk_mutex);

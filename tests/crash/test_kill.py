@@ -9,14 +9,12 @@ from kit.messages import letters
 
 TABLE = "kill -9, then runs until the mailbox is done"
 ALL = os.environ.get("POPFERRY_EVERY_STEP") == "all"
-# A step more or less in each run of threads: so many runs in a row must have ended before their step, then there are no more.
-LAST = 3
 RANDOM_TRIALS = int(os.environ.get("POPFERRY_RANDOM_TRIALS", "60"))
 
 
 def label(keep, connections, recipients, pipelining, when):
-    return (f"{'keep' if keep else 'delete'} {connections} session{'s' * (connections > 1)} {recipients} recipient"
-            f"{'s' * (recipients != 'one')} {'pipelining' if pipelining else 'one by one'} {when}")
+    return (f"{'keep' if keep else 'delete'}, {connections} session{'s' * (connections > 1)}, {recipients} recipient"
+            f"{'s' * (recipients != 'one')}, {'pipelining' if pipelining else 'one by one'}, {when}")
 
 
 def worth_it(recipients, pipelining, when):
@@ -25,42 +23,34 @@ def worth_it(recipients, pipelining, when):
 
 
 EVERY_STEP = {
-    label(*how): how for how in itertools.product((False, True), (1, 4), ("one", "three"), (True, False), ("before", "after"))
-    if worth_it(*how[2:])
+    label(*how): dict(zip(("keep", "connections", "recipients", "pipelining", "when"), how)) for how in
+    itertools.product((False, True), (1, 4), ("one", "three"), (True, False), ("before", "after")) if worth_it(*how[2:])
 }
+EVERY_STEP["delete, 4 sessions, three recipients, LMTP, before"] = dict(connections=4, recipients="three", lmtp=True)
+EVERY_STEP["delete, 4 sessions, one recipient, TLS, before"] = dict(connections=4, tls=True)
 
 
 class EveryStep(Case):
     """Six messages; the first run is killed at step 1, 2, 3 ... until there are no more."""
     limit, chunk = 600, 1
 
-    @cases(EVERY_STEP)
-    def test_killed(self, keep, connections, recipients, pipelining, when):
-        series = Series(self, keep=keep, connections=connections, recipients=recipients, pipelining=pipelining,
-                        delay=0.004 if connections > 1 else 0)
+    @cases({name: (name, how) for name, how in EVERY_STEP.items()})
+    def test_killed(self, name, how):
+        how = dict(how)
+        when = how.pop("when", "before")
+        series = Series(self, delay=0.004 if how["connections"] > 1 else 0, **how)
         sent = letters(6, size=600)
-        self.last, self.unkilled = 0, 0
-
-        def steps():
-            for step in itertools.count(1):
-                if self.unkilled >= LAST:
-                    return
-                yield Kill(step, when)
 
         def work(shores, kill):
             trial = Trial(shores, sent)
-            if trial.killed_run(kill):
-                self.last, self.unkilled = max(self.last, kill.step), 0
-            else:
-                self.unkilled += 1
+            trial.killed_run(kill)
             trial.inspect()
             trial.recover()
             return trial
 
-        sums = series.each(steps(), work)
-        series.row(TABLE, series=label(keep, connections, recipients, pipelining, when), steps=self.last)
-        self.assertGreater(sums["kills"], 60, "too few steps to be all of them")
-        self.assertGreater(sums["caught"], 0, "no kill came between a message's acceptance and its receipt")
+        series.row(TABLE, series=name, steps=series.every_step(work, when))
+        self.assertGreater(series.sums["kills"], 60, "too few steps to be all of them")
+        self.assertGreater(series.sums["caught"], 0, "no kill came between a message's acceptance and its receipt")
 
 
 class AtRandom(Case):
@@ -94,4 +84,4 @@ class AtRandom(Case):
         jobs = [[Kill(dice.randint(1, self.steps), dice.choice(("before", "after"))) for _ in range(dice.choice((1, 1, 2, 4)))]
                 for _ in range(max(1, RANDOM_TRIALS // 4))]
         series.each(jobs, work)
-        series.row(TABLE, series=f"{'keep' if keep else 'delete'} {connections} of 200 messages at random", steps=self.steps)
+        series.row(TABLE, series=f"{'keep' if keep else 'delete'}, {connections} session{'s' * (connections > 1)}, 200 messages, at random", steps=self.steps)

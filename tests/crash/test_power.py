@@ -2,7 +2,6 @@
 
 The preload library notes what the program syncs; the next run finds no more than that in the state directory (and, in other
 trials, all that was written, or a sector of each). The servers are other machines: they go on."""
-import itertools
 import os
 import random
 
@@ -17,33 +16,24 @@ RANDOM_TRIALS = int(os.environ.get("POPFERRY_RANDOM_TRIALS", "60"))
 class EveryStep(Case):
     limit, chunk = 600, 1
 
-    @cases({"delete 1 session": (False, 1, "three"), "keep 4 sessions": (True, 4, "one")})
+    @cases({"delete, 1 session": (False, 1, "three"), "keep, 4 sessions": (True, 4, "one")})
     def test_only_what_was_synced_is_left(self, keep, connections, recipients):
         series = Series(self, keep=keep, connections=connections, recipients=recipients, delay=0.004 if connections > 1 else 0)
         sent = letters(6, size=600)
-        self.last, self.unkilled = 0, 0
-
-        def steps():
-            for step in itertools.count(1):
-                if self.unkilled >= 3:
-                    return
-                yield Kill(step)
 
         def work(shores, kill):
             trial = Trial(shores, sent)
             if trial.killed_run(kill, disk=True):
-                self.last, self.unkilled = max(self.last, kill.step), 0
                 trial.cut_power("synced", None)
-            else:
-                self.unkilled += 1
             trial.inspect()
             trial.recover()
             return trial
 
-        sums = series.each(steps(), work)
-        series.row(TABLE, series=f"{'keep' if keep else 'delete'} {connections} {recipients}: synced, every step", steps=self.last)
-        self.assertGreater(sums["kills"], 60)
-        self.assertGreater(sums["caught"], 0)
+        last = series.every_step(work)
+        mode = f"{'keep' if keep else 'delete'}, {connections} session{'s' * (connections > 1)}"
+        series.row(TABLE, series=f"{mode}, {recipients} recipient{'s' * (recipients != 'one')}, synced", steps=last)
+        self.assertGreater(series.sums["kills"], 60)
+        self.assertGreater(series.sums["caught"], 0)
 
 
 class AtRandom(Case):
@@ -66,4 +56,4 @@ class AtRandom(Case):
 
         jobs = [[Kill(dice.randint(1, 1300)) for _ in range(dice.choice((1, 2, 3)))] for _ in range(max(1, RANDOM_TRIALS // 6))]
         series.each(jobs, work)
-        series.row(TABLE, series=f"{'keep' if keep else 'delete'} 4 of 200 messages at random: {how}", steps="")
+        series.row(TABLE, series=f"{'keep' if keep else 'delete'}, 4 sessions, 200 messages, at random, {how}", steps="")

@@ -21,6 +21,7 @@ import tempfile
 import threading
 
 from kit.case import PASSWORD
+from kit.certs import Certs
 from kit.pop3 import Mailbox, Message, Pop3Server
 from kit.popferry import Popferry, expected, take_trace
 from kit.smtp import SmtpServer
@@ -52,17 +53,22 @@ class Shores:
     """Two servers and a fetchrc for one trial after the other."""
     numbers = itertools.count(1)
 
-    def __init__(self, directory, connections=1, keep=False, recipients="one", pipelining=True, delay=0.0, top=None):
+    def __init__(self, directory, connections=1, keep=False, recipients="one", pipelining=True, delay=0.0, lmtp=False, tls=False, **account):
         self.connections, self.keep, self.recipients, self.delay = connections, keep, RECIPIENTS[recipients], delay
         pop3, smtp = ({}, {}) if pipelining else ({"caps": ("UIDL", "TOP")}, {"extensions": ("SIZE 104857600", "8BITMIME")})
+        far, near = {"tls": "none"}, {"protocol": "lmtp" if lmtp else "smtp"}
+        if tls:
+            for where, server, mode in ((far, pop3, "implicit"), (near, smtp, "starttls")):
+                where.update(host="localhost", tls=mode, tls_ca_file=Certs.shared().ca)
+                server.update(tls=mode, cert=Certs.shared().good)
         self.pop3 = Pop3Server({}, **pop3).start()
-        self.smtp = SmtpServer(delay=delay, **smtp).start()
+        self.smtp = SmtpServer(delay=delay, lmtp=lmtp, **smtp).start()
         self.popferry = Popferry(os.path.join(directory, f"shores-{next(self.numbers)}"))
         self.popferry.configure({
-            "timeout": 20, "final_timeout": "20s", **(top or {}),
-            "destination": {"local": {"host": self.smtp.host, "port": self.smtp.port, "connections": connections}},
-            "account": {"thomas": {"host": self.pop3.host, "port": self.pop3.port, "tls": "none", "username": "thomas",
-                                   "password": PASSWORD, "recipients": self.recipients, "keep": keep}}})
+            "timeout": 20, "final_timeout": "20s",
+            "destination": {"local": {"host": self.smtp.host, "port": self.smtp.port, "connections": connections, **near}},
+            "account": {"thomas": {"host": self.pop3.host, "port": self.pop3.port, "username": "thomas", "password": PASSWORD,
+                                   "recipients": self.recipients, "keep": keep, **far, **account}}})
 
     def stop(self):
         self.popferry.end()
@@ -85,7 +91,7 @@ class Trial:
         self.state = shores.popferry.state = os.path.join(self.where, "state")
         self.report = os.path.join(self.where, "report")
         self.disk = os.path.join(self.where, "disk")
-        os.makedirs(self.disk)
+        os.makedirs(self.where)
         messages = [Message(m) for m in octets]
         self.uids = {expected(m.octets): m.uid for m in messages}
         self.sizes = {m.uid: m for m in messages}
@@ -98,6 +104,7 @@ class Trial:
         self.counted = collections.Counter()    # arrivals before the run
         self.caught = []                        # how many messages each kill caught between acceptance and receipt
         self.ends = []                          # how each run ended
+        self.killed = False                     # the last killed_run() was
         self.begin_run()
 
     def begin_run(self):
@@ -113,13 +120,15 @@ class Trial:
     def killed_run(self, kill, disk=False):
         """Run and be killed. True: it was, False: it ended before that step. disk: note what is synced, for cut_power()."""
         self.begin_run()
+        if disk:
+            self.sync()
         env = {"LD_PRELOAD": killer(), "KILLER_STATE": self.state, "KILLER_REPORT": self.report, "KILLER_AT": str(kill.step),
                "KILLER_WHEN": kill.when, "KILLER_DISK": self.disk if disk else None}
-        run = self.run(env)
-        killed = run.status == -signal.SIGKILL
+        run = self.run(env=env)
+        self.killed = killed = run.status == -signal.SIGKILL
         with open(self.report) as file:
             self.ends.append(f"killed {kill.when} {file.read().strip()}" if killed else f"exit status {run.status}")
-        if not killed and run.status not in (0, 75):
+        if not killed and run.status not in (0, 65, 75):
             self.complain(f"exit status {run.status}: {run.stderr}")
         return killed
 
@@ -129,9 +138,9 @@ class Trial:
         with open(self.report) as file:
             return int(file.read().split()[0])
 
-    def run(self, env=None):
+    def run(self, *args, env=None):
         popferry = self.shores.popferry
-        run = popferry.finish(popferry.start(env=env, tied=False))
+        run = popferry.finish(popferry.start(*args, env=env, tied=False))
         self.shores.settle()
         if run.status not in (0, 65, 74, 75, -signal.SIGKILL):
             self.complain(f"exit status {run.status}: {run.stderr}")
@@ -139,10 +148,22 @@ class Trial:
             self.complain("the password is shown")
         return run
 
+    def sync(self):
+        """All that the state holds now is on the disk."""
+        shutil.rmtree(self.disk, True)
+        os.makedirs(self.disk)
+        for directory, directories, files in os.walk(self.state):
+            inodes = {name: os.stat(os.path.join(directory, name)).st_ino for name in directories + files}
+            for name in files:
+                shutil.copy(os.path.join(directory, name), os.path.join(self.disk, f"file-{inodes[name]}"))
+            with open(os.path.join(self.disk, f"names-{os.stat(directory).st_ino}"), "w") as names:
+                names.writelines(f"{inode} {name}\n" for name, inode in inodes.items())
+
     def cut_power(self, how, dice):
         """After a killed run: what a power cut leaves takes the place of the state. how: "synced": nothing but
         that; "written": everything that was written, synced or not; "torn": of each sector and each name one or the other."""
-        synced, written = files_on_disk(self.disk), files_in(self.state, self.disk)
+        synced = files_on_disk(self.disk, os.stat(self.state).st_ino) if os.path.isdir(self.state) else {}
+        written = files_in(self.state, self.disk)
         pick = {"synced": lambda: False, "written": lambda: True, "torn": lambda: dice.random() < 0.5}[how]
         left = {}
         for name in synced.keys() | written.keys():
@@ -157,16 +178,11 @@ class Trial:
                 left[name] = sectors(old.synced, new.octets, pick)
         shutil.rmtree(self.state, True)
         os.makedirs(self.state, 0o700)
-        shutil.rmtree(self.disk)
-        os.makedirs(self.disk)
-        with open(os.path.join(self.disk, "names"), "w") as names:
-            for name, octets in left.items():
-                with open(os.path.join(self.state, name), "wb") as file:
-                    file.write(octets)
-                    inode = os.fstat(file.fileno()).st_ino
-                with open(os.path.join(self.disk, f"file-{inode}"), "wb") as file:
-                    file.write(octets)
-                names.write(f"{inode} {name}\n")
+        for name, octets in left.items():
+            path = os.path.join(self.state, name)
+            os.makedirs(os.path.dirname(path), 0o700, exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(octets)
         self.ends[-1] += f", power cut: {how}"
 
     # What there is
@@ -271,30 +287,35 @@ class Trial:
 File = collections.namedtuple("File", "inode synced octets")
 
 
-def files_on_disk(disk):
-    """What killer.c has kept: name -> File, all of it synced."""
-    def content(inode):
-        path = os.path.join(disk, f"file-{inode}")
-        return open(path, "rb").read() if os.path.exists(path) else b""
-    path = os.path.join(disk, "names")
-    if not os.path.exists(path):
-        return {}
-    with open(path) as file:
-        entries = [line.rstrip("\n").split(" ", 1) for line in file]
-    return {name: File(int(inode), content(inode), content(inode)) for inode, name in entries}
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def files_on_disk(disk, directory, prefix=""):
+    """What killer.c has kept of the directory with that inode: path -> File, all of it synced."""
+    found = {}
+    path = os.path.join(disk, f"names-{directory}")
+    for line in read(path).decode().splitlines() if os.path.exists(path) else ():
+        inode, name = line.split(" ", 1)
+        kept = os.path.join(disk, f"file-{inode}")
+        if os.path.exists(kept):
+            found[prefix + name] = File(int(inode), read(kept), read(kept))
+        elif below := files_on_disk(disk, inode, prefix + name + "/"):
+            found.update(below)
+        elif "." in name or name.startswith("lock-"):
+            found[prefix + name] = File(int(inode), b"", b"")       # a name without content
+    return found
 
 
 def files_in(state, disk):
-    if not os.path.isdir(state):
-        return {}
     found = {}
-    for entry in os.scandir(state):
-        if entry.is_file():
-            with open(entry.path, "rb") as file:
-                octets = file.read()
-            kept = os.path.join(disk, f"file-{entry.inode()}")
-            synced = open(kept, "rb").read() if os.path.exists(kept) else b""
-            found[entry.name] = File(entry.inode(), synced, octets)
+    for directory, _, files in os.walk(state):
+        for name in files:
+            path = os.path.join(directory, name)
+            inode = os.stat(path).st_ino
+            kept = os.path.join(disk, f"file-{inode}")
+            found[os.path.relpath(path, state)] = File(inode, read(kept) if os.path.exists(kept) else b"", read(path))
     return found
 
 
@@ -314,6 +335,29 @@ class Series:
         self.sums = collections.Counter()
         self.most = 0       # that one kill has caught
         self.complaints = []
+
+    def every_step(self, work, when="before"):
+        """work(shores, Kill) for step 1, 2, 3 ...; work tells whether it was killed by trial.killed. Returns the last step.
+        A step more or less in each run of threads: so many runs in a row must have ended before their step."""
+        self.last = ended = 0
+
+        def steps():
+            for step in itertools.count(1):
+                if ended >= 3:
+                    return
+                yield Kill(step, when)
+
+        def watched(shores, kill):
+            nonlocal ended
+            trial = work(shores, kill)
+            if trial.killed:
+                self.last, ended = max(self.last, kill.step), 0
+            else:
+                ended += 1
+            return trial
+
+        self.each(steps(), watched)
+        return self.last
 
     def each(self, jobs, work):
         """work(shores, job) for each of the jobs -> a Trial, counted; it stops at the first complaints."""
