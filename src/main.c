@@ -229,6 +229,15 @@ static int dispatch(struct options *options, int argc, char **argv)
     return command_run(options);
 }
 
+/* What was asked for must have reached standard output: a full disk or a closed pipe is a failure as any other. */
+static int end_output(int status)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return status;
+    log_line(LOG_LEVEL_ERROR, NULL, "cannot write to standard output");
+    return status != EX_OK ? status : EX_IOERR;
+}
+
 int main(int argc, char **argv)
 {
     struct options options = {0};
@@ -244,5 +253,5 @@ int main(int argc, char **argv)
         return result < 0 ? EX_USAGE : EX_OK;
     log_open(format, level_of(&options));
     stop_install();
-    return dispatch(&options, argc - optind, argv + optind);
+    return end_output(dispatch(&options, argc - optind, argv + optind));
 }

@@ -1,6 +1,4 @@
-#include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 
 #include <openssl/evp.h>
 
@@ -14,7 +12,8 @@
 
 #define NAMES_MAX 4096
 
-/* Which of `shards` shares an account belongs to, from 1: a digest, so that it does not depend on the other accounts. */
+/* Which of `shards` shares an account belongs to, from 1: a digest, so that it does not depend on the other
+ * accounts. */
 static unsigned shard_of(const struct config_account *account, unsigned shards)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
@@ -28,35 +27,19 @@ static unsigned shard_of(const struct config_account *account, unsigned shards)
     return (unsigned)(number % shards) + 1;
 }
 
-static bool in_shard(const struct options *options, const struct config_account *account)
+/* Of the accounts that nobody named, those of this share. */
+static void keep_shard(const struct options *options, struct command_accounts *chosen)
 {
-    return options->shards == 0 || shard_of(account, options->shards) == options->shard;
-}
-
-/* The accounts that the command line names, or all that are enabled. Returns 0 or an exit status. */
-static int choose(const struct options *options, const struct config *config, const struct config_account **accounts,
-                  size_t *count)
-{
+    size_t kept = 0;
     size_t i;
-    size_t j;
 
-    *count = 0;
-    for (i = 0; options->argument_count == 0 && i < config->account_count; i++) {
-        if (config->accounts[i].enabled && in_shard(options, &config->accounts[i]))
-            accounts[(*count)++] = &config->accounts[i];
+    if (options->shards == 0 || options->argument_count > 0)
+        return;
+    for (i = 0; i < chosen->count; i++) {
+        if (shard_of(chosen->accounts[i], options->shards) == options->shard)
+            chosen->accounts[kept++] = chosen->accounts[i];
     }
-    for (i = 0; i < (size_t)options->argument_count; i++) {
-        const struct config_account *account = config_find_account(config, options->arguments[i]);
-        if (account == NULL) {
-            log_line(LOG_LEVEL_ERROR, NULL, "there is no account \"%s\" in %s", options->arguments[i], config->path);
-            return EX_USAGE;
-        }
-        for (j = 0; j < *count && accounts[j] != account; j++)
-            continue;
-        if (j == *count)
-            accounts[(*count)++] = account;
-    }
-    return 0;
+    chosen->count = kept;
 }
 
 /* A fault that keeps all of them from being polled. */
@@ -87,13 +70,12 @@ static int open_history(const struct options *options, const char *state_dir, st
     return history_open(history, state_dir, dry ? HISTORY_READ : HISTORY_WRITE, fault);
 }
 
-static int run(const struct options *options, const struct config *config, const struct config_account *const *accounts,
-               size_t count, const char *state_dir)
+static int run(const struct options *options, const struct command_accounts *chosen)
 {
-    struct poll_params params = {.config = config,
-                                 .accounts = accounts,
-                                 .account_count = count,
-                                 .state_dir = state_dir,
+    struct poll_params params = {.config = &chosen->config,
+                                 .accounts = chosen->accounts,
+                                 .account_count = chosen->count,
+                                 .state_dir = chosen->state_dir,
                                  .named = options->argument_count > 0,
                                  .all_sizes = options->all_sizes,
                                  .dry_run = options->dry_run,
@@ -102,9 +84,10 @@ static int run(const struct options *options, const struct config *config, const
     int status;
 
     if (wire_global_init(&fault) < 0)
-        return fail(accounts, count, &fault);
-    status = open_history(options, state_dir, &params.history, &fault) < 0 ? fail(accounts, count, &fault)
-                                                                            : poll_run(&params);
+        return fail(chosen->accounts, chosen->count, &fault);
+    status = open_history(options, chosen->state_dir, &params.history, &fault) < 0
+                 ? fail(chosen->accounts, chosen->count, &fault)
+                 : poll_run(&params);
     history_close(params.history);
     wire_global_cleanup();
     return status;
@@ -112,24 +95,13 @@ static int run(const struct options *options, const struct config *config, const
 
 int command_run(const struct options *options)
 {
-    struct config config;
-    const struct config_account **accounts;
-    char *state_dir;
-    size_t count;
-    int status = command_load(options, &config);
+    struct command_accounts chosen;
+    int status = command_accounts(options, &chosen);
 
     if (status != 0)
         return status;
-    accounts = calloc(config.account_count + (size_t)options->argument_count + 1, sizeof(*accounts));
-    state_dir = command_state_dir(options, &config);
-    if (accounts == NULL || state_dir == NULL)
-        status = accounts == NULL ? EX_SOFTWARE : EX_IOERR;
-    else
-        status = choose(options, &config, accounts, &count);
-    if (status == 0)
-        status = run(options, &config, accounts, count, state_dir);
-    free(state_dir);
-    free(accounts);
-    config_free(&config);
+    keep_shard(options, &chosen);
+    status = run(options, &chosen);
+    command_accounts_free(&chosen);
     return status;
 }

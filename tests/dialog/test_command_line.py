@@ -2,11 +2,12 @@
 import base64
 import json
 import os
+import subprocess
 
 from kit.case import PASSWORD, Case, cases
 from kit.messages import letters
 from kit.pop3 import At
-from kit.popferry import CONFIG, LOGIN, OK, USAGE
+from kit.popferry import CONFIG, LOGIN, OK, STATE, USAGE
 
 
 class Usage(Case):
@@ -39,6 +40,10 @@ class Usage(Case):
         run = self.popferry.run(plain=True)
         self.assertEqual(run.status, CONFIG)
         self.assert_names(run, "fetchrc")
+
+    def test_a_fetchrc_without_an_account(self):
+        self.popferry.configure("timeout = 5\n")
+        self.assert_names(self.ferry(status=CONFIG), "no account")
 
 
 class Places(Case):
@@ -114,6 +119,15 @@ class Output(Case):
         self.assertFalse(os.path.exists(self.popferry.state) and os.listdir(self.popferry.state))
         self.ferry()
         self.assert_arrived(smtp, letters(3))
+
+    def test_output_that_cannot_be_written_is_a_failure(self):
+        self.fetchrc(self.pop3(letters(1)), self.smtp())
+        command = self.popferry.start("-n").command     # for its words
+        self.popferry.end()
+        run = subprocess.run(["sh", "-c", 'exec "$@" >/dev/full', "sh", *command], env=self.popferry.environment(),
+                             capture_output=True, text=True)
+        self.assertEqual(run.returncode, STATE)
+        self.assertIn("standard output", run.stderr)
 
     def test_json_lines(self):
         self.fetchrc(self.pop3(letters(2)), self.smtp())
