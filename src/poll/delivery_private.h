@@ -1,4 +1,4 @@
-/* What delivery.c (the queue) and delivery_session.c (a session's thread) share. For these two only. */
+/* What delivery.c (the queue), delivery_session.c (a session's thread) and delivery_tell.c share. For these only. */
 #ifndef POPFERRY_POLL_DELIVERY_PRIVATE_H
 #define POPFERRY_POLL_DELIVERY_PRIVATE_H
 
@@ -58,6 +58,9 @@ void delivery_retire(struct delivery *delivery, const struct fault *fault);
 void delivery_stop_all(struct delivery *delivery, const struct fault *fault);
 
 bool delivery_stopping(struct delivery *delivery, struct fault *fault);
+
+/* delivery_tell.c: the events "delivered", "notice", "refused" and "deferred". duration: milliseconds. */
+void delivery_tell(const struct delivery_job *job, const struct history_receipt *receipt, int64_t duration);
 
 /* A session's thread. argument: the struct delivery. */
 void *delivery_session(void *argument);

@@ -108,38 +108,6 @@ static int connect_for(struct session *session, struct delivery_job *job)
     return -1;
 }
 
-static void tell_delivered(const struct session *session, const struct delivery_job *job)
-{
-    char queue_id[64];
-    char recipients[256] = "";
-    char text[1024];
-    size_t len = 0;
-    size_t i;
-    struct log_event event = {.event = "delivered",
-                              .uidl = job->uid,
-                              .size = (int64_t)job->octets,
-                              .recipients = recipients,
-                              .smtp_reply = job->transaction.reply.text,
-                              .queue_id = queue_id,
-                              .duration = clock_ms() - session->step_at,
-                              .text = text};
-
-    if (!log_tells(LOG_LEVEL_INFO))
-        return;
-    for (i = 0; i < job->transaction.rcpt_count && len + 1 < sizeof(recipients); i++) {
-        size_t room = sizeof(recipients) - len;
-        int n;
-        if (job->rcpt[i].state != SMTP_RCPT_DELIVERED)
-            continue;
-        n = snprintf(recipients + len, room, "%s%s", len > 0 ? "," : "", job->rcpt[i].address);
-        len += n < 0 ? 0 : (size_t)n < room ? (size_t)n : room - 1;
-    }
-    smtp_parse_queue_id(job->transaction.reply.text, queue_id, sizeof(queue_id));
-    (void)snprintf(text, sizeof(text), "message %s (%llu octets) delivered to %s: %s", job->uid,
-                   (unsigned long long)job->octets, recipients, job->transaction.reply.text);
-    log_event(LOG_LEVEL_INFO, job->account, &event);
-}
-
 /* Commit the receipt, then hand the job back: never the other way round. */
 static void record(struct session *session, struct delivery_job *job, const struct verdict *verdict)
 {
@@ -156,10 +124,9 @@ static void record(struct session *session, struct delivery_job *job, const stru
         (void)fault_set(&fault, FAULT_OF_RUN, FAULT_STATE, "history", "the disk that holds the history is full");
         delivery_stop_all(session->delivery, &fault);
     }
-    if (verdict->receipt.delivered) {
+    if (verdict->receipt.delivered)
         job->delivered_octets = message_octets(job->message);
-        tell_delivered(session, job);
-    }
+    delivery_tell(job, &verdict->receipt, clock_ms() - session->step_at);
     delivery_hand_back(job);
 }
 

@@ -177,19 +177,6 @@ static int commit_plan(struct mailbox *mailbox)
     return result;
 }
 
-/* --dry-run: say what would be done. */
-static void show_plan(const struct mailbox *mailbox)
-{
-    const size_t *actions = mailbox->plan.actions;
-
-    (void)printf("%s: %zu messages: %zu to retrieve (%llu octets), %zu to compare, %zu to delete, %zu kept, %zu refused before, "
-                 "%zu over max_size, %zu beyond max_messages\n",
-                 title_of(mailbox), mailbox->plan.count, actions[PLAN_RETRIEVE],
-                 (unsigned long long)mailbox->plan.work_octets, actions[PLAN_COMPARE] + actions[PLAN_IDENTIFY],
-                 actions[PLAN_DELETE], actions[PLAN_KEEP], actions[PLAN_WAIT],
-                 actions[PLAN_OVERSIZE] + actions[PLAN_NOTICE], actions[PLAN_LATER]);
-}
-
 /* EXPIRE 0: at QUIT the server may delete whatever was retrieved, delivered or not (RFC 2449 section 6.6). */
 static bool quit_would_lose_mail(const struct mailbox *mailbox)
 {
@@ -210,6 +197,7 @@ static void on_quit(struct mailbox *mailbox, const struct pop3_reply *reply)
         return;
     }
     mailbox->outcome->deleted += mailbox->marked;
+    mailbox_tell_deleted(mailbox);
     if (mailbox->gone_count > 0 &&
         history_gone(mailbox->params->history, mailbox->gone, mailbox->gone_count, &fault) < 0)
         (void)fail(mailbox, &fault);
@@ -323,27 +311,14 @@ static void story(struct mailbox *mailbox)
     mailbox->outcome->refused += mailbox->plan.actions[PLAN_WAIT];
     mailbox->outcome->waiting_messages += mailbox->plan.actions[PLAN_LATER];
     if (dry_run(mailbox)) {
-        show_plan(mailbox);
+        mailbox_show_plan(mailbox);
     } else {
+        mailbox_tell_plan(mailbox);
         if (commit_plan(mailbox) < 0)
             return;
         cross(mailbox);
     }
     quit(mailbox);
-}
-
-static void tell_polled(const struct mailbox *mailbox)
-{
-    const struct outcome *outcome = mailbox->outcome;
-    char text[256];
-    struct log_event event = {.event = "polled", .size = (int64_t)outcome->octets, .duration = outcome->duration_ms,
-                              .text = text};
-
-    (void)snprintf(text, sizeof(text), "%llu delivered, %llu deleted, %llu kept, %llu refused, %llu waiting",
-                   (unsigned long long)outcome->delivered, (unsigned long long)outcome->deleted,
-                   (unsigned long long)outcome->kept, (unsigned long long)outcome->refused,
-                   (unsigned long long)outcome->waiting_messages);
-    log_event(LOG_LEVEL_INFO, title_of(mailbox), &event);
 }
 
 /* Messages that were refused before are no fault of this run, but they are in limbo: told as long as they are. */
@@ -395,9 +370,8 @@ static void note_result(struct mailbox *mailbox)
         history_finish(mailbox->params->history, mailbox->record.id, result, &after, &fault) < 0)
         mailbox_fault(mailbox, &fault, NULL);
     mailbox->outcome->last_success = after.last_success;
-    if (result->success && mailbox->params->config->report_after > 1 &&
-        mailbox->record.failed_runs >= mailbox->params->config->report_after)
-        log_line(LOG_LEVEL_WARNING, title_of(mailbox), "recovered after %u failed runs", mailbox->record.failed_runs);
+    if (result->success && !dry_run(mailbox))
+        mailbox_tell_recovery(mailbox);
     mailbox_tell_faults(mailbox, &after);
 }
 
@@ -448,6 +422,6 @@ void mailbox_poll(const struct mailbox_params *params, struct outcome *outcome,
     progress_end(params->progress, mailbox.slot);
     outcome->duration_ms = clock_ms() - begun;
     if (outcome->polled && !dry_run(&mailbox))
-        tell_polled(&mailbox);
+        mailbox_tell_polled(&mailbox);
     leave(&mailbox);
 }

@@ -323,6 +323,7 @@ static void on_deleted(struct mailbox *mailbox, size_t item, const struct pop3_r
 
     if (reply->ok) {
         mailbox->marked++;
+        mailbox->items[item].marked = true;
         if (mailbox->items[item].row != 0)
             mailbox->gone[mailbox->gone_count++] = mailbox->items[item].row;
         return;

@@ -44,7 +44,9 @@ static void tell(const struct mailbox *mailbox, const struct mailbox_fault *entr
 void mailbox_tell_faults(struct mailbox *mailbox, const struct history_mailbox *after)
 {
     const struct config *config = mailbox->params->config;
-    bool calm = config->report_after > 1 && after->failed_runs < config->report_after;
+    /* A dry run counts nowhere, and is there to be read. */
+    bool calm = mailbox->params->delivery != NULL && config->report_after > 1 &&
+                after->failed_runs < config->report_after;
     size_t i;
 
     for (i = 0; i < mailbox->fault_count; i++) {

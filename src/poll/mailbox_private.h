@@ -29,6 +29,7 @@ struct mailbox_item {
     uint64_t memory; /* octets charged to the windows while it is under way */
     uint64_t file;
     bool has_charge;
+    bool marked; /* its DELE was accepted */
 };
 
 /* A question whose answer is awaited; item is an index into the plan. */
@@ -98,6 +99,15 @@ struct mailbox {
 void mailbox_fault(struct mailbox *mailbox, const struct fault *fault, const char *uid);
 /* Tell the faults, as report_after allows, and count them in the outcome. */
 void mailbox_tell_faults(struct mailbox *mailbox, const struct history_mailbox *after);
+
+/* mailbox_tell.c: the events "oversize", "skipped" and "kept"; "deleted", once QUIT has confirmed it; "polled"; "recovered" */
+void mailbox_tell_plan(const struct mailbox *mailbox);
+void mailbox_tell_deleted(const struct mailbox *mailbox);
+void mailbox_tell_polled(const struct mailbox *mailbox);
+/* The run was a success: were the ones before failures? */
+void mailbox_tell_recovery(const struct mailbox *mailbox);
+/* --dry-run: what would be done, on standard output; with -v message by message. */
+void mailbox_show_plan(const struct mailbox *mailbox);
 
 /* mailbox_connect.c: secret, token, login. -1: the fault is noted. */
 int mailbox_connect(struct mailbox *mailbox);

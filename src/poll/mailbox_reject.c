@@ -121,6 +121,21 @@ static int forward(struct mailbox *mailbox, size_t item, const struct message *r
     return result;
 }
 
+static void tell(const struct mailbox *mailbox, size_t item, bool quarantine, const char *reply)
+{
+    char text[1024];
+    struct log_event event = {.event = quarantine ? "quarantined" : "forwarded",
+                              .uidl = mailbox_uid(mailbox, item),
+                              .size = (int64_t)mailbox->plan.items[item].entry->octets,
+                              .smtp_reply = reply,
+                              .duration = -1,
+                              .text = text};
+
+    (void)snprintf(text, sizeof(text), "message %.200s was refused for good and %s: %.600s", event.uidl,
+                   quarantine ? "put into the quarantine" : "forwarded", reply);
+    log_event(LOG_LEVEL_WARNING, mailbox->account->peer.title, &event);
+}
+
 /* Put it where on_reject says, commit that, and let go of it on the server. */
 static void deal_with(struct mailbox *mailbox, size_t item)
 {
@@ -149,8 +164,7 @@ static void deal_with(struct mailbox *mailbox, size_t item)
     mailbox->items[item].state = ITEM_DELIVERED;
     mailbox->retrieved_only--;
     mailbox->outcome->quarantined++;
-    log_line(LOG_LEVEL_WARNING, mailbox->account->peer.title, "message %s was refused for good and %s: %s",
-             mailbox_uid(mailbox, item), quarantine ? "put into the quarantine" : "forwarded", receipt.reply);
+    tell(mailbox, item, quarantine, receipt.reply);
     mailbox_may_delete(mailbox, item);
 }
 
