@@ -1,8 +1,6 @@
 /* popferry check [ACCOUNT...]: try everything, change nothing. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -106,28 +104,6 @@ static void check_fetchrc(struct check *check, struct report *report)
     check_free(&subject);
 }
 
-/* ---- which accounts and destinations ---- */
-
-/* Those that are named, or all that are enabled. Returns 0 or an exit status. */
-static int choose(const struct options *options, const struct config *config,
-                  const struct config_account **accounts, size_t *count)
-{
-    size_t i;
-
-    *count = 0;
-    for (i = 0; options->argument_count == 0 && i < config->account_count; i++) {
-        if (config->accounts[i].enabled)
-            accounts[(*count)++] = &config->accounts[i];
-    }
-    for (i = 0; i < (size_t)options->argument_count; i++) {
-        const struct config_account *account = command_find_account(config, options->arguments[i]);
-        if (account == NULL)
-            return EX_USAGE;
-        accounts[(*count)++] = account;
-    }
-    return 0;
-}
-
 static bool in_use(const struct config_destination *destination, const struct config_account *const *accounts,
                    size_t count)
 {
@@ -167,11 +143,10 @@ static void check_all(struct check *check, const struct config_account *const *a
     history_close(check->history);
 }
 
-static int check(const struct options *options, const struct config *config, const char *state_dir,
-                 const struct config_account *const *accounts, size_t count)
+static int check(const struct options *options, const struct command_accounts *chosen)
 {
     struct report report = {.json = options->json, .accounts = json_array(), .destinations = json_array()};
-    struct check check = {.config = config, .state_dir = state_dir};
+    struct check check = {.config = &chosen->config, .state_dir = chosen->state_dir};
     struct fault fault;
     int status;
 
@@ -180,7 +155,7 @@ static int check(const struct options *options, const struct config *config, con
         return fault_exit_status(fault.class);
     }
     buf_init(&report.faults, LINES_MAX);
-    check_all(&check, accounts, count, &report);
+    check_all(&check, chosen->accounts, chosen->count, &report);
     wire_global_cleanup();
     status = fault_exit_status(report.gravest);
     summarize(&report, status);
@@ -192,24 +167,12 @@ static int check(const struct options *options, const struct config *config, con
 
 int command_check(const struct options *options)
 {
-    struct config config;
-    const struct config_account **accounts;
-    char *state_dir;
-    size_t count;
-    int status = command_load(options, &config);
+    struct command_accounts chosen;
+    int status = command_accounts(options, &chosen);
 
     if (status != 0)
         return status;
-    accounts = calloc(config.account_count + (size_t)options->argument_count + 1, sizeof(*accounts));
-    state_dir = command_state_dir(options, &config);
-    if (accounts == NULL || state_dir == NULL)
-        status = accounts == NULL ? EX_SOFTWARE : EX_IOERR;
-    else
-        status = choose(options, &config, accounts, &count);
-    if (status == 0)
-        status = check(options, &config, state_dir, accounts, count);
-    free(state_dir);
-    free(accounts);
-    config_free(&config);
+    status = check(options, &chosen);
+    command_accounts_free(&chosen);
     return status;
 }

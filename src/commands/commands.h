@@ -1,5 +1,7 @@
-/* The commands: one file each. A command gets the parsed command line, does its work, and returns an exit status of the
- * contract. Threads: the main one. Errors are told by the command itself. */
+/* The commands: one file each. A command gets the parsed command line, does its work, and returns an exit status
+ * of the contract (popferry(1)).
+ *
+ * Ownership: the options are borrowed for the call. Threads: the main one. Errors: told by the command itself. */
 #ifndef POPFERRY_COMMANDS_COMMANDS_H
 #define POPFERRY_COMMANDS_COMMANDS_H
 
@@ -43,7 +45,9 @@ int command_import(const struct options *options);
 int command_talk(const struct options *options);
 int command_authorize(const struct options *options);
 
-/* What the commands share (commands/common.c): load the fetchrc, telling its mistakes on standard error. Returns 0 or an exit status. */
+/* ---- what the commands share: commands/common.c ---- */
+
+/* Load the fetchrc, telling its mistakes on standard error. Returns 0, or an exit status with nothing to free. */
 int command_load(const struct options *options, struct config *config);
 
 /* The state directory's path (store/state_dir.h), newly allocated, or NULL with the fault told. */
@@ -51,5 +55,17 @@ char *command_state_dir(const struct options *options, const struct config *conf
 
 /* The account of that title, or NULL with the mistake told (EX_USAGE). */
 const struct config_account *command_find_account(const struct config *config, const char *title);
+
+/* The accounts that the command line names, each once, or all that are enabled. */
+struct command_accounts {
+    struct config config;
+    const struct config_account **accounts; /* in config */
+    size_t count;
+    char *state_dir;
+};
+
+/* Load the fetchrc and choose. Returns 0, the caller then frees, or an exit status with the fault told. */
+int command_accounts(const struct options *options, struct command_accounts *chosen);
+void command_accounts_free(struct command_accounts *chosen);
 
 #endif

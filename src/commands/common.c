@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "commands/commands.h"
 #include "config/load.h"
@@ -48,4 +49,55 @@ const struct config_account *command_find_account(const struct config *config, c
     if (account == NULL)
         log_line(LOG_LEVEL_ERROR, NULL, "there is no account \"%s\" in %s", title, config->path);
     return account;
+}
+
+/* Those that are named, each once, or all that are enabled. */
+static int choose(const struct options *options, struct command_accounts *chosen)
+{
+    const struct config *config = &chosen->config;
+    size_t i;
+    size_t j;
+
+    for (i = 0; options->argument_count == 0 && i < config->account_count; i++) {
+        if (config->accounts[i].enabled)
+            chosen->accounts[chosen->count++] = &config->accounts[i];
+    }
+    for (i = 0; i < (size_t)options->argument_count; i++) {
+        const struct config_account *account = command_find_account(config, options->arguments[i]);
+        if (account == NULL)
+            return EX_USAGE;
+        for (j = 0; j < chosen->count && chosen->accounts[j] != account; j++)
+            continue;
+        if (j == chosen->count)
+            chosen->accounts[chosen->count++] = account;
+    }
+    return 0;
+}
+
+int command_accounts(const struct options *options, struct command_accounts *chosen)
+{
+    struct config *config = &chosen->config;
+    int status;
+
+    *chosen = (struct command_accounts){0};
+    status = command_load(options, config);
+    if (status != 0)
+        return status;
+    chosen->accounts = calloc(config->account_count + (size_t)options->argument_count + 1,
+                              sizeof(*chosen->accounts));
+    chosen->state_dir = command_state_dir(options, config);
+    if (chosen->accounts == NULL || chosen->state_dir == NULL)
+        status = chosen->accounts == NULL ? EX_SOFTWARE : EX_IOERR;
+    else
+        status = choose(options, chosen);
+    if (status != 0)
+        command_accounts_free(chosen);
+    return status;
+}
+
+void command_accounts_free(struct command_accounts *chosen)
+{
+    free(chosen->state_dir);
+    free(chosen->accounts);
+    config_free(&chosen->config);
 }

@@ -1,5 +1,4 @@
 /* getmail's rc files (one mailbox each) and oldmail files. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,17 +36,6 @@ static bool is_true(const char *text)
                             strcasecmp(text, "on") == 0 || strcmp(text, "1") == 0);
 }
 
-static char *trim(char *text)
-{
-    size_t len;
-
-    text += strspn(text, " \t\r");
-    len = strlen(text);
-    while (len > 0 && isspace((unsigned char)text[len - 1]))
-        text[--len] = '\0';
-    return text;
-}
-
 /* Lines as Python's configparser reads them: "name = value" or "name: value", an indented line goes on with
  * the value. */
 static void read_values(struct file *file, char *text)
@@ -58,7 +46,7 @@ static void read_values(struct file *file, char *text)
 
     while ((line = strsep(&text, "\n")) != NULL) {
         bool indented = *line == ' ' || *line == '\t';
-        char *content = trim(line);
+        char *content = import_trim(line);
         char *mark = content + strcspn(content, "=:");
 
         if (*content == '\0' || *content == '#' || *content == ';')
@@ -75,7 +63,7 @@ static void read_values(struct file *file, char *text)
         } else if (*mark != '\0' && file->count < VALUES_MAX) {
             *mark = '\0';
             last = &file->values[file->count++];
-            *last = (struct value){section, trim(content), trim(mark + 1)};
+            *last = (struct value){section, import_trim(content), import_trim(mark + 1)};
         } else {
             import_note(file->import, NULL, "not understood: %s", content);
         }

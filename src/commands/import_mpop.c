@@ -1,5 +1,4 @@
 /* mpop's configuration and UID lists. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,14 +107,12 @@ static struct section *begin_account(struct file *file, char *argument)
 }
 
 /* Trim, and take off the double quotes around an argument. */
-static char *trim(char *text)
+static char *bare(char *text)
 {
     size_t len;
 
-    text += strspn(text, " \t");
+    text = import_trim(text);
     len = strlen(text);
-    while (len > 0 && isspace((unsigned char)text[len - 1]))
-        text[--len] = '\0';
     if (len >= 2 && text[0] == '"' && text[len - 1] == '"') {
         text[len - 1] = '\0';
         text++;
@@ -299,14 +296,14 @@ void import_mpop(struct import *import, const char *path, char *text)
         size_t len;
         char *argument;
 
-        line = trim(line);
+        line = bare(line);
         if (*line == '\0' || *line == '#')
             continue;
         len = strcspn(line, " \t");
         argument = line + len;
         if (*argument != '\0')
             *argument++ = '\0';
-        argument = trim(argument);
+        argument = bare(argument);
         if (strcmp(line, "account") == 0)
             section = begin_account(&file, argument);
         else if (strcmp(line, "defaults") == 0)

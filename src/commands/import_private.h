@@ -62,6 +62,9 @@ bool import_identity(const struct import_account *account, char *dst, size_t siz
 /* Take a port if text is the number of one. */
 bool import_port(struct import_account *account, const char *text);
 
+/* text without the blanks around it, cut in place. */
+char *import_trim(char *text);
+
 /* The title of a destination with these option lines, made if no other has the same. */
 const char *import_destination(struct import *import, const char *options);
 

@@ -87,6 +87,17 @@ bool import_port(struct import_account *account, const char *text)
     return true;
 }
 
+char *import_trim(char *text)
+{
+    size_t len;
+
+    text += strspn(text, " \t\r");
+    len = strlen(text);
+    while (len > 0 && isspace((unsigned char)text[len - 1]))
+        text[--len] = '\0';
+    return text;
+}
+
 static bool title_taken(const struct import *import, const char *title)
 {
     size_t i;

@@ -1,4 +1,5 @@
 #include <string.h>
+#include <sysexits.h>
 
 #include <openssl/evp.h>
 
@@ -100,8 +101,13 @@ int command_run(const struct options *options)
 
     if (status != 0)
         return status;
-    keep_shard(options, &chosen);
-    status = run(options, &chosen);
+    if (chosen.config.account_count == 0) {
+        log_line(LOG_LEVEL_ERROR, NULL, "there is no account in %s", chosen.config.path);
+        status = EX_CONFIG;
+    } else {
+        keep_shard(options, &chosen);
+        status = run(options, &chosen);
+    }
     command_accounts_free(&chosen);
     return status;
 }
