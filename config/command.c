@@ -113,8 +113,8 @@ static int drain(int fd, struct buf *into, size_t max, bool drop_rest)
     return result;
 }
 
-/* Read until both streams end, or the command itself has: an agent that stays behind may hold them for ever.
- */
+/* Read until both streams end, or the command itself has: an agent that stays behind may hold
+ * them for ever. */
 static int attend(const struct child *child, const char *what, unsigned timeout, struct buf *out,
                   struct buf *err, struct fault *fault)
 {

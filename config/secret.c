@@ -61,8 +61,8 @@ static int read_secret(int fd, struct buf *out)
     return n < 0 ? -1 : 0;
 }
 
-/* own: the user keeps it, so nobody else may read it; a credential's directory is the service manager's care.
- */
+/* own: the user keeps it, so nobody else may read it; a credential's directory is the service
+ * manager's care. */
 static int secret_from_file(const char *path, const char *what, bool own, struct buf *out,
                             struct fault *fault)
 {

@@ -229,7 +229,8 @@ static int dispatch(struct options *options, int argc, char **argv)
     return command_run(options);
 }
 
-/* What was asked for must have reached standard output: a full disk or a closed pipe is a failure as any other. */
+/* What was asked for must have reached standard output: a full disk or a closed pipe is a failure as any
+ * other. */
 static int end_output(int status)
 {
     if (fflush(stdout) == 0 && ferror(stdout) == 0)

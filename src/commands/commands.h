@@ -1,7 +1,8 @@
-/* The commands: one file each. A command gets the parsed command line, does its work, and returns an exit status
- * of the contract (popferry(1)).
+/* The commands: one file each. A command gets the parsed command line, does its work, and returns an exit
+ * status of the contract (popferry(1)).
  *
- * Ownership: the options are borrowed for the call. Threads: the main one. Errors: told by the command itself. */
+ * Ownership: the options are borrowed for the call. Threads: the main one. Errors: told by the command
+ * itself. */
 #ifndef POPFERRY_COMMANDS_COMMANDS_H
 #define POPFERRY_COMMANDS_COMMANDS_H
 
@@ -47,7 +48,8 @@ int command_authorize(const struct options *options);
 
 /* ---- what the commands share: commands/common.c ---- */
 
-/* Load the fetchrc, telling its mistakes on standard error. Returns 0, or an exit status with nothing to free. */
+/* Load the fetchrc, telling its mistakes on standard error. Returns 0, or an exit status with nothing to
+ * free. */
 int command_load(const struct options *options, struct config *config);
 
 /* The state directory's path (store/state_dir.h), newly allocated, or NULL with the fault told. */

@@ -27,8 +27,8 @@ int history_tell(const char *account, const struct fault *fault);
 /* history_list.c: returns the exit status. */
 int history_list(struct chronicle *chronicle);
 
-/* history_change.c: --forget, --move, --retry, --prune, --reset; each asks first and returns the exit status.
- */
+/* history_change.c: --forget, --move, --retry, --prune, --reset; each asks first and returns the
+ * exit status. */
 int history_do_forget(struct chronicle *chronicle);
 int history_do_move(struct chronicle *chronicle);
 int history_do_retry(struct chronicle *chronicle);

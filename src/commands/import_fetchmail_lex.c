@@ -1,5 +1,5 @@
-/* Tokens of a .fetchmailrc, as fetchmail 6.4 takes them: the longer of a quoted and an unquoted reading wins.
- */
+/* Tokens of a .fetchmailrc, as fetchmail 6.4 takes them: the longer of a quoted and an unquoted
+ * reading wins. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -68,8 +68,8 @@ char *import_trim(char *text);
 /* The title of a destination with these option lines, made if no other has the same. */
 const char *import_destination(struct import *import, const char *options);
 
-/* A line `name = "value"` into lines; a value that a fetchrc cannot hold becomes a note. value NULL: nothing.
- */
+/* A line `name = "value"` into lines; a value that a fetchrc cannot hold becomes a note. value
+ * NULL: nothing. */
 void import_text(struct import *import, struct buf *lines, const char *name, const char *value);
 void import_number(struct import *import, struct buf *lines, const char *name, unsigned long value);
 void import_word(struct import *import, struct buf *lines, const char *name,
@@ -90,8 +90,8 @@ void import_keep(struct import *import, struct import_account *account, bool kee
 /* recipients, where the program delivered to whoever ran it. */
 void import_self(struct import *import, struct import_account *account);
 
-/* Octets as hex digits and colons, told to be SHA-256 by their number: becomes tls_fingerprint, else a note.
- */
+/* Octets as hex digits and colons, told to be SHA-256 by their number: becomes tls_fingerprint,
+ * else a note. */
 void import_fingerprint(struct import *import, struct import_account *account, const char *text);
 
 /* strdup() that notes its failure. NULL stays NULL. */

@@ -328,8 +328,8 @@ static int send_command(struct dialogue *dialogue, const char *line)
         echo(dialogue, line, at, true);
         keep_secret(dialogue, line + at);
         (void)snprintf(show, sizeof(show), "%s", open != NULL ? open : "");
-        /* A name that does not fit the log's line is sent in full all the same, as a part of what is masked.
-         */
+        /* A name that does not fit the log's line is sent in full all the same, as a part of what
+         * is masked. */
         result = wire_secret_command(wire, show, line + strlen(show), &fault);
         free(open);
     }

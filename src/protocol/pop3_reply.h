@@ -22,8 +22,8 @@ enum pop3_code {
     POP3_CODE_OTHER,
 };
 
-/* A status line. *text: what stands behind "+OK " or "-ERR ". *code: the response code in [brackets], if any.
- */
+/* A status line. *text: what stands behind "+OK " or "-ERR ". *code: the response code in
+ * [brackets], if any. */
 enum pop3_status pop3_parse_status(const char *line, size_t len, const char **text, enum pop3_code *code);
 
 /* What a -ERR line means where it refuses a session: to the greeting (login false) or to the login. [AUTH] is

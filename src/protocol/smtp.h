@@ -38,8 +38,9 @@ struct smtp_params {
     bool no_notify;         /* DSN NOTIFY=NEVER (RFC 3461) where announced */
 };
 
-/* Connect, EHLO (HELO when refused; LHLO for LMTP), TLS, AUTH. Fault classes: as wire_open(); FAULT_REFUSED and FAULT_RETRY for
- * a 5xx and a 4xx of an LMTP greeting or LHLO; FAULT_LOGIN when there is a username and the server offers no AUTH. */
+/* Connect, EHLO (HELO when refused; LHLO for LMTP), TLS, AUTH. Fault classes: as wire_open(); FAULT_REFUSED
+ * and FAULT_RETRY for a 5xx and a 4xx of an LMTP greeting or LHLO; FAULT_LOGIN when there is a username and
+ * the server offers no AUTH. */
 int smtp_open(struct smtp **smtp, const struct smtp_params *params, struct fault *fault);
 void smtp_close(struct smtp *smtp);
 const struct smtp_extensions *smtp_extensions(const struct smtp *smtp);
@@ -82,37 +83,41 @@ struct smtp_transaction {
     bool dot_sent;           /* the point of no return: without a reply the message may have been taken */
 };
 
-/* Write MAIL, RCPT... and DATA into the output, not sent yet; on a server without PIPELINING nothing. A session that is in an unfinished
- * transaction gets RSET first. MAIL has SIZE (RFC 1870), BODY=8BITMIME (RFC 6152; a server without it gets 8-bit text as it is) and
- * SMTPUTF8 (RFC 6531) where announced and needed. A message over the server's SIZE, an address that needs an absent SMTPUTF8: refused
- * here (result SMTP_REFUSED, code 552 or 553, "SIZE"/"SMTPUTF8" stage), nothing is written. -1: octets have arrived that nobody
- * asked for (FAULT_PROTOCOL), the server has gone (FAULT_RETRY), an address that cannot stand between < and > (FAULT_INTERNAL).
- * While another transaction is READY this only looks whether the next one is refused here; smtp_send(current, next) begins it. */
+/* Write MAIL, RCPT... and DATA into the output, not sent yet; on a server without PIPELINING nothing. A
+ * session that is in an unfinished transaction gets RSET first. MAIL has SIZE (RFC 1870), BODY=8BITMIME (RFC
+ * 6152; a server without it gets 8-bit text as it is) and SMTPUTF8 (RFC 6531) where announced and needed. A
+ * message over the server's SIZE, an address that needs an absent SMTPUTF8: refused here (result
+ * SMTP_REFUSED, code 552 or 553, "SIZE"/"SMTPUTF8" stage), nothing is written. -1: octets have arrived that
+ * nobody asked for (FAULT_PROTOCOL), the server has gone (FAULT_RETRY), an address that cannot stand between
+ * < and > (FAULT_INTERNAL). While another transaction is READY this only looks whether the next one is
+ * refused here; smtp_send(current, next) begins it. */
 int smtp_begin(struct smtp *smtp, struct smtp_transaction *transaction, struct fault *fault);
 
-/* Send and read the replies. 0: transaction->result says READY, REFUSED or NO_RCPT. All RCPTs (or MAIL) refused and yet
- * a 354: -1 (FAULT_RETRY) with the result told: the connection must go, a dot would deliver something. 421: the reply is told,
- * the result is not, and -1 returned (FAULT_RETRY): another session may try. */
+/* Send and read the replies. 0: transaction->result says READY, REFUSED or NO_RCPT. All RCPTs (or MAIL)
+ * refused and yet a 354: -1 (FAULT_RETRY) with the result told: the connection must go, a dot would deliver
+ * something. 421: the reply is told, the result is not, and -1 returned (FAULT_RETRY): another session may
+ * try. */
 int smtp_ready(struct smtp *smtp, struct smtp_transaction *transaction, struct fault *fault);
 
-/* Send trace, message and the final dot of a READY transaction, with `next` (begun in here, whether or not smtp_begin() has
- * looked at it; NULL: none) behind it in the same write
- * where the server pipelines. A reply that comes before the dot is written ends the transaction: the dot is never
- * sent and the session is lost (-1), with a refusal told in the transaction if it was one (stage "body"), else FAULT_PROTOCOL. */
+/* Send trace, message and the final dot of a READY transaction, with `next` (begun in here, whether or not
+ * smtp_begin() has looked at it; NULL: none) behind it in the same write where the server pipelines. A reply
+ * that comes before the dot is written ends the transaction: the dot is never sent and the session is lost
+ * (-1), with a refusal told in the transaction if it was one (stage "body"), else FAULT_PROTOCOL. */
 int smtp_send(struct smtp *smtp, struct smtp_transaction *transaction, struct smtp_transaction *next,
               struct fault *fault);
 
-/* Read the reply to the final dot (LMTP: one for each accepted recipient), each within final_timeout. 0: result is DELIVERED or
- * REFUSED (stage "final dot"), and the session is good for the next message. */
+/* Read the reply to the final dot (LMTP: one for each accepted recipient), each within final_timeout. 0:
+ * result is DELIVERED or REFUSED (stage "final dot"), and the session is good for the next message. */
 int smtp_finish(struct smtp *smtp, struct smtp_transaction *transaction, struct fault *fault);
 
-/* Single commands, while no transaction is begun or READY: the reply is told, -1 only when the session is lost. fmt: one line
- * without CRLF: "NOOP", "RSET", "VRFY thomas". */
+/* Single commands, while no transaction is begun or READY: the reply is told, -1 only when the session is
+ * lost. fmt: one line without CRLF: "NOOP", "RSET", "VRFY thomas". */
 int smtp_command(struct smtp *smtp, struct smtp_reply *reply, struct fault *fault, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* XCLIENT (Postfix XCLIENT_README); attributes: "ADDR=192.0.2.1 NAME=...", values in xtext. Where it is accepted (220, the new
- * greeting) EHLO again is done in here, with the HELO attribute's name if there is one, and the extensions are learned anew; where that
- * EHLO is refused the session is lost (-1) and the reply is EHLO's. */
+/* XCLIENT (Postfix XCLIENT_README); attributes: "ADDR=192.0.2.1 NAME=...", values in xtext. Where it is
+ * accepted (220, the new greeting) EHLO again is done in here, with the HELO attribute's name if there is
+ * one, and the extensions are learned anew; where that EHLO is refused the session is lost (-1) and the reply
+ * is EHLO's. */
 int smtp_xclient(struct smtp *smtp, const char *attributes, struct smtp_reply *reply, struct fault *fault);
 
 /* QUIT and its reply; whatever comes, the session is over then. */

@@ -1,4 +1,5 @@
-/* What smtp_session.c, smtp_transaction.c (begin, ready) and smtp_body.c (send, finish) share; for nobody else. */
+/* What smtp_session.c, smtp_transaction.c (begin, ready) and smtp_body.c (send, finish) share; for nobody
+ * else. */
 #ifndef POPFERRY_PROTOCOL_SMTP_PRIVATE_H
 #define POPFERRY_PROTOCOL_SMTP_PRIVATE_H
 
@@ -19,7 +20,8 @@ struct smtp {
     bool lost;
     bool unfinished; /* MAIL was accepted and nothing ended it: RSET must come before the next MAIL */
     bool rset_owed;  /* the reply to that RSET comes before those of `begun` */
-    /* At most one transaction in each stage; their order is that of the replies still to come: final, begun. */
+    /* At most one transaction in each stage; their order is that of the replies still to come:
+     * final, begun. */
     struct smtp_transaction *final; /* its dot is written, its last reply owed */
     struct smtp_transaction *body;  /* READY, its body not sent */
     struct smtp_transaction *begun; /* not READY yet */
@@ -32,8 +34,8 @@ struct smtp {
 /* The session is lost through what `fault` already says; stage: where. Returns -1. */
 int smtp_lost(struct smtp *smtp, const char *stage, struct fault *fault);
 
-/* The session is lost because of a reply, which the fault quotes: `what` goes between the peer's name and it ("broke the protocol at").
- * Returns -1. */
+/* The session is lost because of a reply, which the fault quotes: `what` goes between the peer's name and it
+ * ("broke the protocol at"). Returns -1. */
 int smtp_lost_by(struct smtp *smtp, enum fault_class class, const char *stage, const char *what,
                  const struct smtp_reply *reply, struct fault *fault);
 
@@ -43,13 +45,14 @@ int smtp_broke_protocol(struct smtp *smtp, const char *stage, const struct smtp_
 /* A call out of order, or an argument that its caller should have refused. Returns -1. */
 int smtp_misused(struct smtp *smtp, const char *stage, const char *what, struct fault *fault);
 
-/* Read one reply, whole within `timeout` seconds (0: the wire's own). extensions: where to note those that the lines behind the
- * first name, or NULL. -1: no reply, no valid one, or a 421 (which is told in `reply`): the session is lost. */
+/* Read one reply, whole within `timeout` seconds (0: the wire's own). extensions: where to note those that
+ * the lines behind the first name, or NULL. -1: no reply, no valid one, or a 421 (which is told in `reply`):
+ * the session is lost. */
 int smtp_read_reply(struct smtp *smtp, struct smtp_reply *reply, struct smtp_extensions *extensions,
                     const char *stage, unsigned timeout, struct fault *fault);
 
-/* Nothing is owed: what has arrived all the same would be taken for the reply to what we are about to say. -1: something
- * has (FAULT_PROTOCOL; FAULT_RETRY for a 421), or the connection is gone. */
+/* Nothing is owed: what has arrived all the same would be taken for the reply to what we are about to say.
+ * -1: something has (FAULT_PROTOCOL; FAULT_RETRY for a 421), or the connection is gone. */
 int smtp_quiet(struct smtp *smtp, const char *stage, struct fault *fault);
 
 /* Whether the reply code's first digit is `kind`. */

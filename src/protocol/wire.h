@@ -110,8 +110,8 @@ int wire_flush(struct wire *wire, struct fault *fault);
  * line too (sloppy servers). timeout: seconds for this line from now, 0: the wire's own. cut may be NULL. */
 int wire_line(struct wire *wire, char **line, size_t *len, bool *cut, unsigned timeout, struct fault *fault);
 
-/* The same for the lines of a long answer: not each line's time counts, but the 1 KiB rule from wire_mark().
- */
+/* The same for the lines of a long answer: not each line's time counts, but the 1 KiB rule from
+ * wire_mark(). */
 int wire_answer_line(struct wire *wire, char **line, size_t *len, bool *cut, struct fault *fault);
 
 /* Octets that have arrived, at least one: *data and *len stay valid until the next call. wire_take() says how
@@ -123,8 +123,7 @@ void wire_take(struct wire *wire, size_t n);
 void wire_mark(struct wire *wire);
 
 /* Whether octets have arrived that nobody asked for, without waiting. Looked at where nothing is owed: a
- * reply before its question would be taken for the next one's. -1 if the connection is gone (fault filled).
- */
+ * reply before its question would be taken for the next one's. -1 if the connection is gone (fault filled). */
 int wire_early_octets(struct wire *wire, struct fault *fault);
 
 /* The socket, for `talk`'s poll(2). */

@@ -78,8 +78,8 @@ static CURLcode on_context(CURL *easy, void *context, void *data)
     (void)easy;
     if (wire->check.contexts++ < wire->check.foreign)
         return CURLE_OK;
-    /* Whoever sits in the middle may have written what was said in clear: only the greeting stays, for APOP.
-     */
+    /* Whoever sits in the middle may have written what was said in clear: only the greeting
+     * stays, for APOP. */
     if (wire->tls == TLS_STARTTLS && wire->early.len > wire->greeting_len) {
         wire->early.len = wire->greeting_len;
         wire->early.data[wire->early.len] = '\0';

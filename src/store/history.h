@@ -96,8 +96,8 @@ int history_mailbox(struct history *history, const char *identity, struct histor
 int history_load(struct history *history, int64_t mailbox, const char *const *uids, size_t count,
                  struct history_rows *rows, struct fault *fault);
 
-/* The rows with that digest that were not in the last listing (no UID, or a UID twice in one listing). Its cost grows with
- * those rows. */
+/* The rows with that digest that were not in the last listing (no UID, or a UID twice in one listing). Its
+ * cost grows with those rows. */
 int history_find_digest(struct history *history, int64_t mailbox, const unsigned char digest[32],
                         struct history_rows *rows, struct fault *fault);
 

@@ -75,7 +75,8 @@ char *state_dir_path(const char *option, const char *configured, struct fault *f
     return home_state(fault);
 }
 
-/* The new name survives a power cut once its parent is synced; where that cannot be done, nothing better can. */
+/* The new name survives a power cut once its parent is synced; where that cannot be done, nothing
+ * better can. */
 static int make(const char *path)
 {
     int dir, parent;

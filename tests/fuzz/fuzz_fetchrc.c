@@ -1,4 +1,5 @@
-/* fetchrc: whatever the text is, it is loaded whole and consistent, or there is a mistake that says why it is not. */
+/* fetchrc: whatever the text is, it is loaded whole and consistent, or there is a mistake that says why it is
+ * not. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
