@@ -16,6 +16,7 @@
 #define INDENT 18       /* columns before a fact */
 #define FACT_MAX 1024   /* octets of one */
 #define COLUMNS_MIN 40  /* narrower terminals wrap by themselves */
+#define CHART_MIN 60    /* as wide as the chart */
 
 /* Where a terminal ends; 0: standard output is none. */
 static size_t terminal_columns(void)
@@ -85,7 +86,7 @@ static void print_chart(const struct status_table *table, const uint64_t days[DA
         most = days[i] > most ? days[i] : most;
     (void)printf("  %-*s", INDENT - 2, "day by day");
     for (i = 0; i < DAYS; i++)
-        (void)printf("%s%s %s", i > 0 ? "  " : "", names[((size_t)local.tm_wday + 1 + i) % DAYS],
+        (void)printf("%s%s %s", i > 0 ? " " : "", names[((size_t)local.tm_wday + 1 + i) % DAYS],
                      days[i] == 0 ? "·" : bars[days[i] * 7 / most]);
     (void)putchar('\n');
 }
@@ -120,7 +121,7 @@ static void print_figures(const struct status_table *table, const struct history
                (unsigned long long)summary->run_messages, human_octets(a, summary->run_octets),
                (unsigned long long)summary->day_messages, human_octets(b, summary->day_octets),
                (unsigned long long)week_messages, human_octets(c, week_octets));
-    if (columns >= COLUMNS_MIN && week_messages > 0 && human_utf8())
+    if (columns >= CHART_MIN && week_messages > 0 && human_utf8())
         print_chart(table, summary->week_messages);
     print_fact(columns, "undone", "%llu waiting, %llu refused, %llu quarantined, %llu deletions owed",
                (unsigned long long)summary->waiting, (unsigned long long)summary->refused,
