@@ -1,5 +1,6 @@
 /* The tokens of a fetchrc, as libconfuse 3.3 sees them; for scan.c alone. What it would pass over in silence
- * (an unset variable, a comment without an end) is noted, and comments are blanked. */
+ * (an unset variable, a comment without an end) is noted, and comments are blanked.
+ * Ownership: the text is the caller's, and written to. Threads: one. Errors: noted as mistakes. */
 #ifndef POPFERRY_CONFIG_LEX_H
 #define POPFERRY_CONFIG_LEX_H
 

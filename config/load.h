@@ -1,5 +1,6 @@
 /* fetchrc -> struct config, through libconfuse. All mistakes up to a syntax error are collected before it
- * gives up. Threads: called before any starts. Ownership: the caller frees the config. */
+ * gives up. Threads: called before any starts. Ownership: the caller frees the config. Errors: FAULT_OF_RUN,
+ * FAULT_CONFIG (exit 78). */
 #ifndef POPFERRY_CONFIG_LOAD_H
 #define POPFERRY_CONFIG_LOAD_H
 

@@ -1,4 +1,5 @@
-/* Known providers: what `provider = "NAME"` stands for. Constant data, from providers.def. Threads: any. */
+/* Known providers: what `provider = "NAME"` stands for. Constant data, from providers.def.
+ * Threads: any. Errors: a lookup gives NULL. */
 #ifndef POPFERRY_CONFIG_PROVIDERS_H
 #define POPFERRY_CONFIG_PROVIDERS_H
 

@@ -71,7 +71,8 @@ static void unknown_option(struct scan *scan, enum option_section section, struc
          nearest->help);
 }
 
-/* Whether others than the user learn a secret from this file: it stands there itself, not as "${VARIABLE}". */
+/* Whether others than the user learn a secret from this file: it stands there itself, not as
+ * "${VARIABLE}". */
 static bool spelled_out(const struct scan *scan, struct token value)
 {
     const char *text = scan->text + value.start;

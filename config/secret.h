@@ -20,7 +20,8 @@ int secret_get(const struct config_secret *secret, unsigned timeout, struct buf 
 /* Run a command of the user's (sh -c) and take its standard output, as above. Not held back by the gate. */
 int secret_command(const char *command, unsigned timeout, struct buf *out, struct fault *fault);
 
-/* The access token that the account's token_command prints; commands run one at a time, as in secret_get(). */
+/* The access token that the account's token_command prints; commands run one at a time, as in
+ * secret_get(). */
 int secret_token(const struct config_account *account, unsigned timeout, struct buf *out,
                  struct fault *fault);
 

@@ -105,8 +105,9 @@ static const struct {
     const char *name;
     int (*run)(const struct options *options);
 } commands[] = {
-    {"run", command_run},       {"check", command_check},   {"status", command_status}, {"history", command_history},
-    {"import", command_import}, {"talk", command_talk},     {"authorize", command_authorize},
+    {"run", command_run},         {"check", command_check},   {"status", command_status},
+    {"history", command_history}, {"import", command_import}, {"talk", command_talk},
+    {"authorize", command_authorize},
 };
 
 static int usage(const char *what)

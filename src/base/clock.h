@@ -1,4 +1,5 @@
-/* The monotonic clock, for every deadline: setting the time of day moves none of them. */
+/* The monotonic clock, for every deadline: setting the time of day moves none of them.
+ * Threads: any. Errors: none. */
 #ifndef POPFERRY_BASE_CLOCK_H
 #define POPFERRY_BASE_CLOCK_H
 

@@ -1,5 +1,5 @@
 /* The stop flag: SIGINT, SIGTERM or SIGHUP ask the run to end cleanly, a second one ends it at once.
- * The one mutable global beside the log's lock. Threads: any may ask. */
+ * The one mutable global beside the log's lock. Threads: any may ask. Errors: none. */
 #ifndef POPFERRY_BASE_STOP_H
 #define POPFERRY_BASE_STOP_H
 

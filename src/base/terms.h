@@ -1,4 +1,4 @@
-/* Terms that the fetchrc and the protocol rooms share. Plain constants. */
+/* Terms that the fetchrc and the protocol rooms share. Plain constants: no ownership, threads or errors. */
 #ifndef POPFERRY_BASE_TERMS_H
 #define POPFERRY_BASE_TERMS_H
 
@@ -10,7 +10,8 @@ enum tls_mode {
 };
 
 enum auth_mechanism {
-    AUTH_AUTO,        /* POP3: PLAIN, else USER over TLS; APOP, else PLAIN, else USER in clear. SMTP: PLAIN, LOGIN */
+    /* POP3: PLAIN, else USER over TLS; APOP, else PLAIN, else USER in clear. SMTP: PLAIN, LOGIN. */
+    AUTH_AUTO,
     AUTH_PLAIN,       /* RFC 4616 */
     AUTH_LOGIN,
     AUTH_CRAM_MD5,    /* RFC 2195 */

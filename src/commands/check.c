@@ -116,7 +116,8 @@ static bool in_use(const struct config_destination *destination, const struct co
     return false;
 }
 
-/* One after the other: a person reads along, and a provider that locks accounts is not asked twice at once. */
+/* One after the other: a person reads along, and a provider that locks accounts is not asked twice at
+ * once. */
 static void check_all(struct check *check, const struct config_account *const *accounts, size_t count,
                       struct report *report)
 {

@@ -1,4 +1,5 @@
-/* What the history*.c files share. For these only. Threads: one. */
+/* What the history*.c files share. For these only.
+ * Ownership: the chronicle borrows what it names. Threads: one. Errors: told where they happen. */
 #ifndef POPFERRY_COMMANDS_HISTORY_PRIVATE_H
 #define POPFERRY_COMMANDS_HISTORY_PRIVATE_H
 

@@ -1,4 +1,5 @@
-/* A mailbox as a .fetchmailrc describes it. Plain data; the strings stand in the file's text. */
+/* A mailbox as a .fetchmailrc describes it. Plain data; the strings stand in the file's text.
+ * Threads: one. Errors: noted in the import. */
 #ifndef POPFERRY_COMMANDS_IMPORT_FETCHMAIL_H
 #define POPFERRY_COMMANDS_IMPORT_FETCHMAIL_H
 

@@ -1,4 +1,5 @@
-/* What status.c and status_show.c share. Threads: one. Errors: none but those that status.c tells. */
+/* What status.c and status_show.c share.
+ * Ownership: status.c's, borrowed here. Threads: one. Errors: none but those that status.c tells. */
 #ifndef POPFERRY_COMMANDS_STATUS_PRIVATE_H
 #define POPFERRY_COMMANDS_STATUS_PRIVATE_H
 

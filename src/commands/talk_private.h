@@ -1,5 +1,8 @@
 /* What the talk_*.c files share: who types (talk_typed.c, talk_edit.c), what is shown (talk_show.c), and the
- * dialogue between the two (talk_dialogue.c). For these and talk.c only. Threads: one. */
+ * dialogue between the two (talk_dialogue.c). For these and talk.c only.
+ *
+ * Ownership: what has an _init() or _new() is freed by its _free(). Threads: one. Errors: told where they
+ * happen. */
 #ifndef POPFERRY_COMMANDS_TALK_PRIVATE_H
 #define POPFERRY_COMMANDS_TALK_PRIVATE_H
 

@@ -1,7 +1,7 @@
 /* The envelope: sender, recipients and the trace header of a message (RFC 5321 sections 3.3, 4.4).
  *
  * Pure functions of plain parameters; nothing is guessed from To or Cc. Ownership: results go into the
- * caller's buffers. Threads: any. */
+ * caller's buffers. Threads: any. Errors: as each function says; none of them has a fault of its own. */
 #ifndef POPFERRY_MAIL_ENVELOPE_H
 #define POPFERRY_MAIL_ENVELOPE_H
 

@@ -1,6 +1,7 @@
 /* Reading the fields of a message header (RFC 5322 section 2.2), folded lines included. Pure; never writes.
  *
- * Hostile input is expected: no length is trusted, NULs are octets like others. Threads: any. */
+ * Hostile input is expected: no length is trusted, NULs are octets like others. Ownership:
+ * fields point into the caller's header. Threads: any. Errors: false where there is nothing, or no room. */
 #ifndef POPFERRY_MAIL_HEADER_H
 #define POPFERRY_MAIL_HEADER_H
 

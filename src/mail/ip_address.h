@@ -1,4 +1,6 @@
-/* IP addresses as they stand in header fields. Pure. Threads: any. */
+/* IP addresses as they stand in header fields. Pure.
+ *
+ * Ownership: plain values. Threads: any. Errors: false for what is no address. */
 #ifndef POPFERRY_MAIL_IP_ADDRESS_H
 #define POPFERRY_MAIL_IP_ADDRESS_H
 

@@ -1,6 +1,8 @@
 /* The unlinked temporary file of a message that is too large for memory: gone when its descriptor is closed,
- * however the process ends. Faults: FAULT_OF_RUN, FAULT_STATE, since the next message would meet the same
- * disk. Threads: any. */
+ * however the process ends.
+ *
+ * Ownership: the descriptor is the caller's to close. Threads: one at a time for one file. Errors:
+ * FAULT_OF_RUN, FAULT_STATE, since the next message would meet the same disk. */
 #ifndef POPFERRY_MAIL_SPILL_H
 #define POPFERRY_MAIL_SPILL_H
 

@@ -1,4 +1,5 @@
-/* The login by hand: device authorization (RFC 8628), or authorization code with PKCE (RFC 8252, RFC 7636). */
+/* The login by hand: device authorization (RFC 8628), or authorization code with PKCE (RFC 8252, RFC
+ * 7636). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

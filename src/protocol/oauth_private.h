@@ -1,6 +1,7 @@
 /* What the oauth files share: forms, answers, the token file, HTTPS. For them and their tests only.
  *
- * Threads: any; nothing is shared but the token file, which the lock guards. */
+ * Threads: any; nothing is shared but the token file, which the lock guards. Ownership
+ * and errors: as in oauth.h, but where a function says otherwise. */
 #ifndef POPFERRY_PROTOCOL_OAUTH_PRIVATE_H
 #define POPFERRY_PROTOCOL_OAUTH_PRIVATE_H
 

@@ -56,7 +56,7 @@ struct wire *pop3_wire(struct pop3 *pop3);
 
 /* A mailbox listing: STAT, UIDL, LIST (and CAPA again). */
 struct pop3_entry {
-    unsigned number; /* for this session only */
+    unsigned number; /* good for this POP3 session only */
     uint64_t octets; /* as listed, 0 if not */
     bool has_octets;
     const char *uid; /* NUL-terminated, in `uids`; NULL: none usable */

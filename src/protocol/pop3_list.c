@@ -295,7 +295,8 @@ static int merge(struct survey *survey, struct fault *fault)
             entry->uid = next_uid(uids, listing->uids.data, &u);
     }
     if (listing->count == 0 && listing->stat_count > 0)
-        return fault_set(fault, survey->pop3->scope, FAULT_PROTOCOL, "LIST", "%s lists none of the %llu messages that STAT tells of",
+        return fault_set(fault, survey->pop3->scope, FAULT_PROTOCOL, "LIST",
+                         "%s lists none of the %llu messages that STAT tells of",
                          survey->pop3->host, (unsigned long long)listing->stat_count);
     return listing->count > ENTRIES_MAX ? too_long(survey->pop3, "LIST", fault) : 0;
 }

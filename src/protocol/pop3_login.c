@@ -153,7 +153,8 @@ static int exchange_plain(struct pop3 *pop3, const char *response, struct pop3_s
         return -1;
     if (status->status != POP3_GARBAGE)
         return 0;
-    /* "+ ": it asks for the response, because it did not fit or is older than initial responses (RFC 1734). */
+    /* "+ ": it asks for the response, because it did not fit or is older than initial responses (RFC
+     * 1734). */
     if (wire_secret_command(pop3->wire, "", response, fault) < 0)
         return -1;
     return pop3_read_status(pop3, STAGE, 0, false, status, fault);

@@ -1,4 +1,5 @@
-/* What the files of the POP3 session share: pop3.c (session and window), pop3_login.c, pop3_list.c. */
+/* What the files of the POP3 session share: pop3.c (session and window), pop3_login.c, pop3_list.c.
+ * Ownership, threads and errors: as in pop3.h. */
 #ifndef POPFERRY_PROTOCOL_POP3_PRIVATE_H
 #define POPFERRY_PROTOCOL_POP3_PRIVATE_H
 

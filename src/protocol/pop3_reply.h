@@ -1,5 +1,5 @@
 /* Parsers of POP3 replies (RFC 1939, 2449, 3206). Pure: octets in, plain values out; hostile input expected.
- * Threads: any. */
+ * Ownership: pointers point into the line. Threads: any. Errors: false, or the value that says so. */
 #ifndef POPFERRY_PROTOCOL_POP3_REPLY_H
 #define POPFERRY_PROTOCOL_POP3_REPLY_H
 

@@ -1,18 +1,20 @@
 /* An SMTP (RFC 5321) or LMTP (RFC 2033) session that hands over one message after another.
  *
- * A mail transaction is driven in four steps, so that the caller can put the commit of a receipt between two of them and
- * let the next transaction's commands ride behind the final dot:
+ * A mail transaction is driven in four steps, so that the caller can put the commit of a receipt between two
+ * of them and let the next transaction's commands ride behind the final dot:
  *     smtp_begin(next)  ->  smtp_ready(next)  ->  smtp_send(current, next)  ->  smtp_finish(current)
- * Where PIPELINING was announced (RFC 2920) MAIL, RCPT... and DATA are one batch; elsewhere each waits for its reply.
+ * Where PIPELINING was announced (RFC 2920) MAIL, RCPT... and DATA are one batch. Elsewhere each waits for
+ * its reply, and the next message's commands wait for the reply to the dot. With CHUNKING, if it was asked
+ * for, BDAT (RFC 3030) takes the place of DATA and of the dot; "the dot" below is then the last octet of the
+ * chunk.
  *
- * Elsewhere means: also the next message's commands wait for the reply to the dot. With CHUNKING, if it was asked for, BDAT
- * (RFC 3030) takes the place of DATA and of the dot; "the dot" below is then the last octet of the chunk.
- *
- * Ownership: smtp_open() gives the session to the caller, smtp_close() ends it without QUIT. A transaction belongs to the caller and must
- * stay in place until it is finished or the session is closed. Threads: one at a time. Errors: -1 means that the session is lost
- * (the fault has the scope of the wire's parameters): close it. A refusal is no error but a reply in the transaction. Whatever a
- * transaction tells holds with -1 too: a 421 that answered the body or the dot is told as SMTP_REFUSED, LMTP recipients that
- * were DELIVERED before the connection went stay so. SMTP_UNDECIDED with dot_sent: nobody knows. */
+ * Ownership: smtp_open() gives the session to the caller, smtp_close() ends it without QUIT. A transaction
+ * belongs to the caller and must stay in place until it is finished or the session is closed.
+ * Threads: one at a time.
+ * Errors: -1 means that the session is lost (the fault has the scope of the wire's parameters): close it. A
+ * refusal is no error but a reply in the transaction. Whatever a transaction tells holds with -1 too: a 421
+ * that answered the body or the dot is told as SMTP_REFUSED, LMTP recipients that were DELIVERED before the
+ * connection went stay so. SMTP_UNDECIDED with dot_sent: nobody knows. */
 #ifndef POPFERRY_PROTOCOL_SMTP_H
 #define POPFERRY_PROTOCOL_SMTP_H
 

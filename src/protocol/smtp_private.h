@@ -1,5 +1,5 @@
 /* What smtp_session.c, smtp_transaction.c (begin, ready) and smtp_body.c (send, finish) share; for nobody
- * else. */
+ * else. Ownership, threads and errors: as in smtp.h. */
 #ifndef POPFERRY_PROTOCOL_SMTP_PRIVATE_H
 #define POPFERRY_PROTOCOL_SMTP_PRIVATE_H
 
@@ -40,7 +40,8 @@ int smtp_lost_by(struct smtp *smtp, enum fault_class class, const char *stage, c
                  const struct smtp_reply *reply, struct fault *fault);
 
 /* The same for a reply that has no place where it came. Returns -1. */
-int smtp_broke_protocol(struct smtp *smtp, const char *stage, const struct smtp_reply *reply, struct fault *fault);
+int smtp_broke_protocol(struct smtp *smtp, const char *stage, const struct smtp_reply *reply,
+                        struct fault *fault);
 
 /* A call out of order, or an argument that its caller should have refused. Returns -1. */
 int smtp_misused(struct smtp *smtp, const char *stage, const char *what, struct fault *fault);

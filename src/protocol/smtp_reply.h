@@ -1,4 +1,5 @@
-/* Parsers of SMTP replies (RFC 5321 section 4.2, RFC 2034). Pure; hostile input expected. Threads: any. */
+/* Parsers of SMTP replies (RFC 5321 section 4.2, RFC 2034). Pure; hostile input expected.
+ * Ownership: plain values, and pointers into the line. Threads: any. Errors: false. */
 #ifndef POPFERRY_PROTOCOL_SMTP_REPLY_H
 #define POPFERRY_PROTOCOL_SMTP_REPLY_H
 
@@ -14,7 +15,8 @@ struct smtp_reply {
 
 /* One line of a reply: *code, *last (a space or nothing behind the code), *text. false: not a reply line
  * (three digits 2-5, then space, hyphen or the end; no NUL). */
-bool smtp_parse_line(const char *line, size_t len, int *code, bool *last, const char **text, size_t *text_len);
+bool smtp_parse_line(const char *line, size_t len, int *code, bool *last, const char **text,
+                     size_t *text_len);
 
 /* Nothing read yet. Cheaper than zeroing the whole struct. */
 void smtp_reply_clear(struct smtp_reply *reply);

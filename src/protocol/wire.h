@@ -123,7 +123,8 @@ void wire_take(struct wire *wire, size_t n);
 void wire_mark(struct wire *wire);
 
 /* Whether octets have arrived that nobody asked for, without waiting. Looked at where nothing is owed: a
- * reply before its question would be taken for the next one's. -1 if the connection is gone (fault filled). */
+ * reply before its question would be taken for the next one's. -1 if the connection is gone (fault
+ * filled). */
 int wire_early_octets(struct wire *wire, struct fault *fault);
 
 /* The socket, for `talk`'s poll(2). */

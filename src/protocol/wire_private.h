@@ -1,5 +1,6 @@
 /* What the four files of the wire share: wire_connect.c (libcurl), wire_tls.c (certificates), wire_fault.c
- * (what went wrong before the dialogue), wire.c (the dialogue). */
+ * (what went wrong before the dialogue), wire.c (the dialogue).
+ * Ownership, threads and errors: as in wire.h. */
 #ifndef POPFERRY_PROTOCOL_WIRE_PRIVATE_H
 #define POPFERRY_PROTOCOL_WIRE_PRIVATE_H
 

@@ -47,8 +47,8 @@ void log_fault(const char *account, const struct fault *fault);
 
 /* An event with the stable keys of the JSON form; members that are NULL or negative are left out. */
 struct log_event {
-    const char *event; /* "delivered", "notice", "refused", "deferred", "deleted", "oversize", "skipped", "kept",
-                        * "quarantined", "forwarded", "polled", "recovered", "summary" */
+    const char *event; /* "delivered", "notice", "refused", "deferred", "deleted", "oversize", "skipped",
+                        * "kept", "quarantined", "forwarded", "polled", "recovered", "summary" */
     const char *uidl;
     int64_t size; /* octets */
     const char *recipients; /* separated by ',' */

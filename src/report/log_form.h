@@ -1,5 +1,5 @@
-/* The form of one log line: text, JSON or journal. Pure but for memory; the writing is log.c's. Threads:
- * any. */
+/* The form of one log line: text, JSON or journal. Pure but for memory; the writing is log.c's.
+ * Ownership: the caller's buffer takes it. Threads: any. Errors: -1 when memory is short. */
 #ifndef POPFERRY_REPORT_LOG_FORM_H
 #define POPFERRY_REPORT_LOG_FORM_H
 

@@ -198,7 +198,7 @@ static int await_other(void *context, int tries)
     struct history *history = context;
 
     if (tries >= (history->blocked ? BUSY_TRIES_AGAIN : BUSY_TRIES)) {
-        history->blocked = true; /* whoever holds it for so long hangs: no commit of this run waits so long again */
+        history->blocked = true; /* whoever holds it for so long hangs: no commit waits so long again */
         return 0;
     }
     (void)nanosleep(&pause, NULL);

@@ -1,6 +1,8 @@
 /* One poll at a time for one mailbox: flock(2) on a file in the state directory. The kernel lets go of it
- * when a process dies, so a killed run never blocks the next one. Errors: FAULT_OF_RUN, FAULT_STATE. Threads:
- * any. */
+ * when a process dies, so a killed run never blocks the next one.
+ *
+ * Ownership: lock_take() gives a descriptor, lock_release() takes it back. Threads: any. Errors:
+ * FAULT_OF_RUN, FAULT_STATE. */
 #ifndef POPFERRY_STORE_LOCK_H
 #define POPFERRY_STORE_LOCK_H
 

@@ -1,5 +1,7 @@
 /* The state directory: made with mode 0700, and shown to be writable before anything is delivered.
- * Threads: called before any starts. Errors: FAULT_OF_RUN, FAULT_STATE. */
+ *
+ * Ownership: paths are the caller's to free. Threads: called before any starts. Errors: FAULT_OF_RUN,
+ * FAULT_STATE. */
 #ifndef POPFERRY_STORE_STATE_DIR_H
 #define POPFERRY_STORE_STATE_DIR_H
 

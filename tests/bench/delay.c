@@ -1,10 +1,11 @@
-/* A line with a delay: relays TCP connections to 127.0.0.1:PORT and holds every octet back for half the round trip, in order and
- * without limiting the throughput.
+/* A line with a delay: relays TCP connections to 127.0.0.1:PORT and holds every octet back for half the round
+ * trip, in order and without limiting the throughput.
  *
  *     delay PORT RTT_MS [ON]   prints the port that it listens on, on 127.0.0.1 (ON, or any that is free)
  *
- * A TCP handshake over loopback costs nothing, over a line it costs a round trip; so the server is connected to one and a half round
- * trips after the client was accepted, and its greeting comes at two, as it would over the line. */
+ * A TCP handshake over loopback costs nothing, over a line it costs a round trip; so the server is connected
+ * to one and a half round trips after the client was accepted, and its greeting comes at two, as it would
+ * over the line. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,10 @@
 /* Run a command and write to REPORT what it cost, its children included:
  *
- *     measure REPORT SECONDS COMMAND [ARG...]     "WALL CPU RSS STATUS": seconds, seconds, KiB, exit status (128 + signal; -1: ended as late)
+ *     measure REPORT SECONDS COMMAND [ARG...]     "WALL CPU RSS STATUS": seconds, seconds, KiB, exit status
+ *                                                 (128 + signal; -1: ended as late)
  *
- * A program of its own, because the peak of memory counts from the fork on: the child of a big process starts big. */
+ * A program of its own, because the peak of memory counts from the fork on: the child of a big process starts
+ * big. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,6 +54,7 @@ int main(int argc, char **argv)
         return 1;
     double wall = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
     int code = late ? -1 : WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    fprintf(report, "%.6f %.6f %ld %d\n", wall, seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss, code);
+    fprintf(report, "%.6f %.6f %ld %d\n", wall,
+            seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss, code);
     return fclose(report) == 0 ? 0 : 1;
 }

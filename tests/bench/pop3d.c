@@ -1,9 +1,12 @@
-/* A POP3 server that costs next to nothing: the near end of the bench where the client shall be the bottleneck.
+/* A POP3 server that costs next to nothing: the near end of the bench where the client shall be the
+ * bottleneck.
  *
- *     pop3d MESSAGES OCTETS    prints the port that it listens on, on 127.0.0.1, and the octets of a message after its X-Bench-Id line
+ *     pop3d MESSAGES OCTETS    prints the port that it listens on, on 127.0.0.1, and the octets of a message
+ *                              after its X-Bench-Id line
  *
- * Any user and password will do; user "uN" has the messages N * MESSAGES and up. They are made up on the way, so nothing waits for a disk.
- * Announces PIPELINING, UIDL, TOP, SASL PLAIN. QUIT commits the deletions; SIGUSR1 brings every message back. */
+ * Any user and password will do; user "uN" has the messages N * MESSAGES and up. They are made up on the way,
+ * so nothing waits for a disk. Announces PIPELINING, UIDL, TOP, SASL PLAIN. QUIT commits the deletions;
+ * SIGUSR1 brings every message back. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -28,7 +31,7 @@ enum { IN_MAX = 64 * 1024, OUT_FULL = 256 * 1024, USERS_MAX = 1024, HEAD_MAX = 5
 struct client {
     int fd;
     bool closing, sasl;
-    unsigned user, count;      /* count: messages of this session; 0 before the login */
+    unsigned user, count;      /* count: messages of a POP3 session; 0 before the login */
     unsigned *number;          /* message of the session -> message of the user */
     bool *marked;
     char *listing;
@@ -373,7 +376,8 @@ int main(int argc, char **argv)
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     int *own[] = {&listener, &signals};
     for (int i = 0; i < 2; i++)
-        epoll_ctl(epoll, EPOLL_CTL_ADD, *own[i], &(struct epoll_event){.events = EPOLLIN, .data.ptr = own[i]});
+        epoll_ctl(epoll, EPOLL_CTL_ADD, *own[i],
+                  &(struct epoll_event){.events = EPOLLIN, .data.ptr = own[i]});
 
     for (;;) {
         struct epoll_event event;

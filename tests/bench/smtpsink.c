@@ -2,8 +2,9 @@
  *
  *     smtpsink TALLY [MS]      prints the port that it listens on, on 127.0.0.1
  *
- * Announces PIPELINING, SIZE and 8BITMIME; answers the final dot after MS milliseconds (default 0), each connection on its own. On SIGTERM
- * it writes one line for each message to TALLY: the number of its X-Bench-Id header (-1: none), and the octets after that line. */
+ * Announces PIPELINING, SIZE and 8BITMIME; answers the final dot after MS milliseconds (default 0), each
+ * connection on its own. On SIGTERM it writes one line for each message to TALLY: the number of its
+ * X-Bench-Id header (-1: none), and the octets after that line. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -268,7 +269,8 @@ int main(int argc, char **argv)
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     int *own[] = {&listener, &stop};
     for (int i = 0; i < 2; i++)
-        epoll_ctl(epoll, EPOLL_CTL_ADD, *own[i], &(struct epoll_event){.events = EPOLLIN, .data.ptr = own[i]});
+        epoll_ctl(epoll, EPOLL_CTL_ADD, *own[i],
+                  &(struct epoll_event){.events = EPOLLIN, .data.ptr = own[i]});
 
     for (int64_t wait = -1;;) {
         struct epoll_event events[64];

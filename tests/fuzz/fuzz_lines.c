@@ -1,4 +1,5 @@
-/* lines: any octets, cut anywhere, against the rules written a second time. The first octet seeds the cuts. */
+/* lines: any octets, cut anywhere, against the rules written a second time. The first octet seeds the
+ * cuts. */
 #include <stdint.h>
 
 #include "../unit/lines_model.h"

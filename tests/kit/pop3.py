@@ -178,7 +178,7 @@ class Pop3Session(Session):
             return b"-ERR [IN-USE] mailbox is locked\r\n"
         self.seen["locked"] = self.server.exclusive
         self.mailbox = box
-        self.messages = list(box.messages)      # numbers hold for this session
+        self.messages = list(box.messages)      # numbers hold for one POP3 session
         self.marked = set()
         self.highest = box.last
         return f"+OK {user} has {len(self.messages)} messages\r\n".encode()
