@@ -1,13 +1,15 @@
-/* The other shore: delivery sessions (SMTP or LMTP connections, a thread each) take messages off a destination's
- * queue, deliver them, commit their receipts, and hand the outcome back to the mailbox's thread.
+/* The other shore: delivery sessions (SMTP or LMTP connections, a thread each) take messages off a
+ * destination's queue, deliver them, commit their receipts, and hand the outcome back to the mailbox's
+ * thread.
  *
- * The safety rules live here: a receipt is committed before its outcome is handed back, the next body on a session starts only
- * after that commit, and when a commit fails every session of the run stops. So at most one message a session is ever
- * delivered and unrecorded.
+ * The safety rules live here: a receipt is committed before its outcome is handed back, the next body on a
+ * session starts only after that commit, and when a commit fails every session of the run stops. So at most
+ * one message a session is ever delivered and unrecorded.
  *
- * Ownership: a job belongs to the caller until delivery_submit(), to the delivery until it stands in its outbox, then
- * to the caller again. Threads: delivery_submit() and delivery_fault() from any; new and free from one.
- * Errors: told in each job; a destination that cannot be reached is told once through delivery_fault(). */
+ * Ownership: a job belongs to the caller until delivery_submit(), to the delivery until it stands in its
+ * outbox, then to the caller again. Threads: delivery_submit() and delivery_fault() from any; new and free
+ * from one. Errors: told in each job; a destination that cannot be reached is told once through
+ * delivery_fault(). */
 #ifndef POPFERRY_POLL_DELIVERY_H
 #define POPFERRY_POLL_DELIVERY_H
 
@@ -53,7 +55,7 @@ struct delivery_job {
     struct delivery_outbox *outbox;
     const char *account;  /* for the log */
     const char *uid;      /* for the log; borrowed */
-    int64_t row;          /* the history's row; 0: none is kept (an oversize notice's or a forward's wrapper) */
+    int64_t row;          /* the history's; 0: none is kept (an oversize notice's or a forward's wrapper) */
     enum history_state recorded_state; /* RECORDED, or SEEN for a notice, QUARANTINED for a forwarded one */
     enum history_state waiting_state;  /* while nobody has it: LISTED, or SEEN if its notice was delivered */
     uint64_t octets;      /* as listed */
@@ -64,7 +66,7 @@ struct delivery_job {
     char trace[DELIVERY_TRACE_MAX];
     size_t trace_len;
     char xclient[512];    /* XCLIENT attributes, "" for none: then one session a message */
-    char *names;          /* the recipients as the fetchrc names them, one after the other, each with its NUL */
+    char *names;          /* the recipients as the fetchrc names them, one after the other, NUL after each */
     char *addresses;      /* the same as RCPT names them; each rcpt points into it */
     /* told */
     enum delivery_outcome outcome;
@@ -82,7 +84,8 @@ struct delivery_job {
 struct delivery_job *delivery_job_new(const char *recipients, const char *domain);
 void delivery_job_free(struct delivery_job *job);
 
-/* No session opens before there is mail. stopped: shared by all destinations of the run; set when a commit fails. */
+/* No session opens before there is mail. stopped: shared by all destinations of the run; set when a commit
+ * fails. */
 struct delivery_stop {
     pthread_mutex_t mutex;
     bool stopped;

@@ -1,4 +1,9 @@
-/* What delivery.c (the queue), delivery_session.c (a session's thread) and delivery_tell.c share. For these only. */
+/* What delivery.c (the queue), delivery_session.c (a session's thread) and delivery_tell.c share. For these
+ * only.
+ *
+ * Ownership: as in delivery.h; a job that was taken is the session's until it is put or handed back. Threads:
+ * any session's; `mutex` guards what stands below it, and each function takes it itself. Errors: told in the
+ * jobs. */
 #ifndef POPFERRY_POLL_DELIVERY_PRIVATE_H
 #define POPFERRY_POLL_DELIVERY_PRIVATE_H
 
@@ -32,10 +37,12 @@ struct delivery {
     struct buf secret; /* the destination's password, fetched once */
 };
 
-/* The next job, or NULL when the session shall end. Waits. idle_ms: after so long without one, sets *idle and returns NULL. */
+/* The next job, or NULL when the session shall end. Waits. idle_ms: after so long without one, sets *idle and
+ * returns NULL. */
 struct delivery_job *delivery_take(struct delivery *delivery, int64_t idle_ms, bool *idle);
 
-/* A job to ride behind the one that is about to be sent, if more wait than other sessions will take at once. */
+/* A job to ride behind the one that is about to be sent, if more wait than other sessions will take at
+ * once. */
 struct delivery_job *delivery_take_behind(struct delivery *delivery);
 
 /* Back to the head of the queue, untouched. */
@@ -50,8 +57,8 @@ void delivery_untried(struct delivery *delivery, struct delivery_job *job);
 /* The destination is down: everything that waits goes back. */
 void delivery_set_down(struct delivery *delivery, const struct fault *fault);
 
-/* This session ends before the queue is empty: others go on, a new one is started where there is none, and after the last that may be
- * the destination is down. */
+/* A delivery session ends before the queue is empty: others go on, a new one is started where there is none,
+ * and after the last that may be the destination is down. */
 void delivery_retire(struct delivery *delivery, const struct fault *fault);
 
 /* A commit failed: every session of the run stops. */

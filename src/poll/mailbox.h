@@ -1,7 +1,8 @@
 /* One mailbox, told as a story: connect, list, plan, retrieve, hand over, record, delete, quit.
  *
- * Ownership: everything in the parameters is borrowed. Threads: one thread a mailbox; the history, the delivery and the
- * progress are shared. Errors: noted in the outcome and told once; never more than this mailbox is stopped. */
+ * Ownership: everything in the parameters is borrowed. Threads: one thread a mailbox; the history, the
+ * delivery and the progress are shared. Errors: noted in the outcome and told once; never more than this
+ * mailbox is stopped. */
 #ifndef POPFERRY_POLL_MAILBOX_H
 #define POPFERRY_POLL_MAILBOX_H
 
@@ -27,8 +28,8 @@ struct mailbox_params {
     bool all_sizes; /* --all-sizes */
 };
 
-/* A fault that is not this mailbox's alone: its destination's, or the run's. It counts in the outcome already; whoever sees
- * all mailboxes tells it once. */
+/* A fault that is not this mailbox's alone: its destination's, or the run's. It counts in the outcome
+ * already; whoever sees all mailboxes tells it once. */
 struct mailbox_shared_fault {
     bool met;
     struct fault fault;

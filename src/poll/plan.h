@@ -1,7 +1,7 @@
 /* The plan: listing x history x limits -> what to do with each message. Pure.
  *
- * Ownership: plan_free(); items point into the listing and the rows, which must outlive the plan. Threads: any.
- * Errors: -1 when memory is short. */
+ * Ownership: plan_free(); items point into the listing and the rows, which must outlive the plan. Threads:
+ * any. Errors: -1 when memory is short. */
 #ifndef POPFERRY_POLL_PLAN_H
 #define POPFERRY_POLL_PLAN_H
 
@@ -17,7 +17,7 @@
 
 enum plan_action {
     PLAN_RETRIEVE, /* new, or still owed to somebody: RETR and deliver */
-    PLAN_COMPARE,  /* known UID, but another size, or deleted already: RETR; equal: as known; else it is new mail */
+    PLAN_COMPARE,  /* known UID, another size or deleted already: RETR; equal: as known; else new mail */
     PLAN_IDENTIFY, /* no UID, one that stands twice, or an unknown header: RETR, then look the digest up */
     PLAN_DELETE,   /* delivered and not kept: DELE only */
     PLAN_NOTICE,   /* over max_size: its header is delivered (TOP) */
@@ -33,7 +33,7 @@ struct plan_limits {
     uint64_t max_size;      /* octets, 0: none */
     bool notice;            /* oversize = "headers" */
     bool all_sizes;         /* --all-sizes */
-    unsigned max_messages;  /* 0: none. Where mail is kept, IDENTIFY does not count: it may turn out to be known */
+    unsigned max_messages;  /* 0: none. Where mail is kept, IDENTIFY does not count: it may be known */
     int64_t now;            /* seconds since the epoch */
     int64_t newest_receipt; /* a `now` before it is a wrong clock: nothing is deleted for its age */
 };
@@ -69,8 +69,9 @@ bool plan_oversize(const struct pop3_entry *entry, const struct plan_limits *lim
 /* Whether a message with this row may be deleted now: delivered, and not kept. */
 bool plan_may_delete(const struct history_row *row, const struct plan_limits *limits);
 
-/* The listing's usable UIDs, sorted by strcmp, each once and none that stands twice: what history_load() wants. Entries whose UID
- * stands twice lose it. Newly allocated array of borrowed strings; NULL with *count 0 when there is none, -1 if memory is short. */
+/* The listing's usable UIDs, sorted by strcmp, each once and none that stands twice: what history_load()
+ * wants. Entries whose UID stands twice lose it. Newly allocated array of borrowed strings; NULL with *count
+ * 0 when there is none, -1 if memory is short. */
 int plan_uids(struct pop3_listing *listing, const char ***uids, size_t *count);
 
 #endif

@@ -1,8 +1,11 @@
 /* A run: which mailbox is polled when, and by which thread.
  *
- * Up to `jobs` mailboxes at once, at most `jobs_per_host` of them on one POP3 host; delivery sessions are shared by all accounts of a
- * destination. One mailbox that hangs, refuses or breaks does not delay the others.
- * Ownership: everything in the parameters is borrowed. Threads: called from the main one. Errors: told; they show in the exit status. */
+ * Up to `jobs` mailboxes at once, at most `jobs_per_host` of them on one POP3 host; delivery sessions are
+ * shared by all accounts of a destination. One mailbox that hangs, refuses or breaks does not delay the
+ * others.
+ *
+ * Ownership: everything in the parameters is borrowed. Threads: called from the main one. Errors: told; they
+ * show in the exit status. */
 #ifndef POPFERRY_POLL_POLL_H
 #define POPFERRY_POLL_POLL_H
 

@@ -8,7 +8,8 @@
 #include "base/fault.h"
 #include "mail/message.h"
 
-/* Write the message to quarantine/new, synced: when 0 is returned it survives a power cut. id: unique in the history. */
+/* Write the message to quarantine/new, synced: when 0 is returned it survives a power cut. id: unique in the
+ * history. */
 int quarantine_put(const char *state_dir, const struct message *message, int64_t id, struct fault *fault);
 
 #endif

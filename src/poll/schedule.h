@@ -1,10 +1,11 @@
-/* Which mailbox is polled next: at most so many at a time on one host, the hosts in turn. Each answer costs the
- * same, however many mailboxes there are.
+/* Which mailbox is polled next: at most so many at a time on one host, the hosts in turn. Each answer costs
+ * the same, however many mailboxes there are.
  *
- * Ownership: schedule_free() gives back what schedule_make() took. Threads: the caller's lock. Errors: memory.
+ * Ownership: schedule_free() gives back what schedule_make() took. Threads: the caller's lock. Errors:
+ * memory.
  *
- * Whoever is told SCHEDULE_NONE may end: what is left is on hosts that have all the sessions they may have, and
- * each of those, when it is done, finds the next mailbox of its host. */
+ * Whoever is told SCHEDULE_NONE may end: what is left is on hosts that have all the sessions they may have,
+ * and each of those, when it is done, finds the next mailbox of its host. */
 #ifndef POPFERRY_POLL_SCHEDULE_H
 #define POPFERRY_POLL_SCHEDULE_H
 
@@ -28,8 +29,8 @@ struct schedule {
     unsigned limit;
 };
 
-/* hosts: the host of each mailbox, borrowed for this call; upper and lower case are the same. limit: at a time
- * on one host, at least 1. Returns 0, or -1 when memory is short. */
+/* hosts: the host of each mailbox, borrowed for this call; upper and lower case are the same. limit: at a
+ * time on one host, at least 1. Returns 0, or -1 when memory is short. */
 int schedule_make(struct schedule *schedule, const char *const *hosts, size_t count, unsigned limit);
 void schedule_free(struct schedule *schedule);
 
