@@ -377,6 +377,10 @@ static void note_result(struct mailbox *mailbox)
 
 static void leave(struct mailbox *mailbox)
 {
+    size_t i;
+
+    for (i = 0; mailbox->items != NULL && i < mailbox->plan.count; i++)
+        free(mailbox->items[i].words);
     pop3_close(mailbox->pop3);
     plan_free(&mailbox->plan);
     history_rows_free(&mailbox->rows);

@@ -188,6 +188,8 @@ static void deliver(struct mailbox *mailbox, size_t item, struct message *messag
     struct fault fault;
     int result = 0;
 
+    mailbox->items[item].refused_before = row != NULL && row->refusals > 0;
+    mailbox->items[item].first_seen = row != NULL ? row->first_seen : mailbox->limits.now;
     buf_init(&owed, OWED_MAX);
     if (row != NULL && row_is_owed(row) && (!row->has_digest || same_message(row, message)) && row->owed != NULL)
         (void)buf_puts(&owed, row->owed);
@@ -197,8 +199,10 @@ static void deliver(struct mailbox *mailbox, size_t item, struct message *messag
         result = fault_set(&fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "RCPT", "has no recipient");
     else if (mailbox->items[item].row == 0)
         result = make_row(mailbox, item, message, owed.data, &fault);
-    else if (row != NULL && !notice_came(row) && (!row_is_owed(row) || (row->has_digest && !same_message(row, message))))
+    else if (row != NULL && !notice_came(row) && (!row_is_owed(row) || (row->has_digest && !same_message(row, message)))) {
         result = reuse_row(mailbox, item, owed.data, &fault);
+        mailbox->items[item].refused_before = false;
+    }
     if (result == 0) {
         submit(mailbox, item, message, owed.data);
     } else {
@@ -301,7 +305,6 @@ static void note_refusal(struct mailbox *mailbox, const struct delivery_job *job
 void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job)
 {
     struct mailbox_item *item = &mailbox->items[job->item];
-    const struct history_row *row = mailbox->plan.items[job->item].row;
     bool kept = mailbox->limits.keep || mailbox->limits.keep_days > 0;
     bool notice = job->recorded_state == HISTORY_SEEN;
 
@@ -319,8 +322,9 @@ void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job)
     } else if (job->outcome == DELIVERY_REFUSED && job->fault.scope == FAULT_OF_MESSAGE) {
         note_refusal(mailbox, job);
         mailbox->outcome->refused++;
-        if (row != NULL && row->refusals > 0 && job->row == row->id) {
+        if (item->refused_before) {
             item->state = ITEM_REJECTED;
+            item->words = strdup(job->transaction.reply.text);
             mailbox->rejected++;
         }
     } else {

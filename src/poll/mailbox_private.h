@@ -30,6 +30,9 @@ struct mailbox_item {
     uint64_t file;
     bool has_charge;
     bool marked; /* its DELE was accepted */
+    bool refused_before; /* in an earlier run, for good */
+    int64_t first_seen;
+    char *words; /* REJECTED: the server's */
 };
 
 /* A question whose answer is awaited; item is an index into the plan. */

@@ -18,8 +18,8 @@ static bool server_takes_others(const struct mailbox *mailbox)
     if (mailbox->others || mailbox->refusals == 1)
         return true;
     for (i = 0; i < mailbox->plan.count; i++) {
-        const struct history_row *row = mailbox->plan.items[i].row;
-        if (mailbox->items[i].state == ITEM_REJECTED && row != NULL && mailbox->record.newest_receipt >= row->first_seen &&
+        const struct mailbox_item *item = &mailbox->items[i];
+        if (item->state == ITEM_REJECTED && mailbox->record.newest_receipt >= item->first_seen &&
             mailbox->record.newest_receipt != 0)
             return true;
     }
@@ -28,11 +28,9 @@ static bool server_takes_others(const struct mailbox *mailbox)
 
 static const char *words_of(const struct mailbox *mailbox, size_t item)
 {
-    const struct history_row *row = mailbox->plan.items[item].row;
+    const char *words = mailbox->items[item].words;
 
-    if (mailbox->refusal[0] != '\0' && !mailbox->others)
-        return mailbox->refusal;
-    return row->reply != NULL ? row->reply : mailbox->refusal;
+    return words != NULL ? words : mailbox->refusal;
 }
 
 /* The message itself, line ends as in mail, without stuffing. */

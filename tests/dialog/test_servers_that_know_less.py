@@ -6,7 +6,7 @@ from kit.case import PASSWORD, Case, cases
 from kit.clock import shifted
 from kit.messages import letter, letters
 from kit.pop3 import At, Hangup, Message, Pop3Server, Pop3Session, stuffed
-from kit.popferry import RETRY
+from kit.popferry import REFUSED, RETRY
 
 EVERYTHING = ("TOP", "UIDL", "RESP-CODES", "PIPELINING", "USER", "SASL PLAIN")
 LACKS = {
@@ -160,6 +160,32 @@ class Lacking(Case):
         self.ferry()
         self.assert_arrived(smtp, sent)
         self.assertEqual(pop3.left("thomas"), [])
+
+    @cases(LACKS)
+    def test_what_is_refused_twice_goes_into_the_quarantine(self, how):
+        sent = letters(4)
+        pop3, smtp = self.shores(how, sent, on_reject="quarantine")
+        smtp.judge = lambda m: b"554 5.7.1 never\r\n" if b"letter 2" in m.octets else None
+        self.ferry(status=REFUSED)
+        self.assertEqual(pop3.left("thomas"), [sent[1]])
+        pop3.mailboxes["thomas"].add(letter(5))
+        self.assert_names(self.ferry(status=None), "quarantine", "5.7.1 never")
+        self.assertEqual(pop3.left("thomas"), [])
+        new = os.path.join(self.popferry.state, "quarantine", "new")
+        self.assertEqual(len(os.listdir(new)), 1)
+        with open(os.path.join(new, os.listdir(new)[0]), "rb") as file:
+            self.assertIn(b"letter 2", file.read())
+
+    @cases(LACKS)
+    def test_what_is_refused_waits_before_it_is_tried_a_third_time(self, how):
+        pop3, smtp = self.shores(how, letters(1))
+        smtp.judge = lambda m: b"554 5.7.1 never\r\n"
+        for after in (0, 60, 120):
+            self.ferry(status=REFUSED, env=shifted(after))
+        self.assertEqual(len([c for s in smtp.sessions for c in s.commands if c.startswith("MAIL")]), 2)
+        smtp.judge = None
+        self.ferry(env=shifted(3700))
+        self.assert_arrived(smtp, letters(1))
 
     @cases(LACKS)
     def test_an_empty_mailbox(self, how):
