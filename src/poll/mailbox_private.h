@@ -1,4 +1,7 @@
-/* What the mailbox_*.c files share. For these only. */
+/* What the mailbox_*.c files share. For these only.
+ *
+ * Ownership: struct mailbox lives as long as one poll; mailbox_poll() frees what it holds. Threads: the
+ * mailbox's own. Errors: noted in the mailbox (mailbox_fault.c), and told when the poll has ended. */
 #ifndef POPFERRY_POLL_MAILBOX_PRIVATE_H
 #define POPFERRY_POLL_MAILBOX_PRIVATE_H
 
@@ -83,7 +86,7 @@ struct mailbox {
     size_t marked;     /* DELEs accepted */
     size_t rejected;   /* items in state ITEM_REJECTED */
     size_t refusals;   /* messages refused in this run */
-    bool others;       /* a message met another fate than the refused ones: was delivered, or refused otherwise */
+    bool others;       /* a message met another fate than those: was delivered, or refused otherwise */
     char refusal[512]; /* the first refusal's words */
     size_t retrieved_only; /* retrieved and neither delivered nor known: EXPIRE 0 must not take them */
     int64_t noop_at;
@@ -103,7 +106,8 @@ void mailbox_fault(struct mailbox *mailbox, const struct fault *fault, const cha
 /* Tell the faults, as report_after allows, and count them in the outcome. */
 void mailbox_tell_faults(struct mailbox *mailbox, const struct history_mailbox *after);
 
-/* mailbox_tell.c: the events "oversize", "skipped" and "kept"; "deleted", once QUIT has confirmed it; "polled"; "recovered" */
+/* mailbox_tell.c: the events "oversize", "skipped" and "kept"; "deleted", once QUIT has confirmed it;
+ * "polled"; "recovered" */
 void mailbox_tell_plan(const struct mailbox *mailbox);
 void mailbox_tell_deleted(const struct mailbox *mailbox);
 void mailbox_tell_polled(const struct mailbox *mailbox);
@@ -120,7 +124,8 @@ bool mailbox_left_alone(struct mailbox *mailbox);
 /* mailbox_identity.c: who is who where the server has no UIDs */
 /* keep mode: identities from TOP n 0. */
 int mailbox_identify_by_top(struct mailbox *mailbox);
-/* The row of an IDENTIFY item's message, by digest; NULL: it is new. rows: where it may be kept, to be freed by the caller. */
+/* The row of an IDENTIFY item's message, by digest; NULL: it is new. rows: where it may be kept, to be freed
+ * by the caller. */
 const struct history_row *mailbox_identified(struct mailbox *mailbox, const struct message *message,
                                              struct history_rows *rows);
 /* The row that an earlier session, without UIDs, made for a message that has one now; NULL: it is new. */
@@ -142,11 +147,12 @@ int mailbox_read_reply(struct mailbox *mailbox);
 void mailbox_release(struct mailbox *mailbox, size_t item);
 void mailbox_leave(struct mailbox *mailbox, size_t item, const struct fault *fault);
 
-/* mailbox_recipients.c: to whom a message goes that nobody has yet, separated by '\n': by its envelope header where the account
- * is for a domain. */
+/* mailbox_recipients.c: to whom a message goes that nobody has yet, separated by '\n': by its envelope header
+ * where the account is for a domain. */
 void mailbox_recipients(struct mailbox *mailbox, const struct message *message, struct buf *owed);
 
-/* mailbox_notice.c: what is delivered of an oversize message, made of its header. Takes the header. NULL: memory is short (noted). */
+/* mailbox_notice.c: what is delivered of an oversize message, made of its header. Takes the header. NULL:
+ * memory is short (noted). */
 struct message *mailbox_notice(struct mailbox *mailbox, size_t item, struct message *header);
 
 /* mailbox_hand_over.c: from a retrieved message to a job, and what comes back */
