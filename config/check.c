@@ -295,7 +295,7 @@ static void check_recipients(const struct check *check, struct config_account *a
         return;
     if (check->loading->user == NULL) {
         note(check, "", "the account has no recipients; %s must name them: recipients = {\"thomas\"}",
-             geteuid() == 0 ? "root" : "a user without a name");
+             geteuid() == 0 ? "root" : "a user who is no person");
         return;
     }
     recipients->items = calloc(1, sizeof(*recipients->items));

@@ -69,10 +69,17 @@ static pthread_mutex_t *new_gate(void)
     return gate;
 }
 
-/* Who gets mail by default: the user, unless that is root, whom nobody should let read mail by accident. */
+/* The users that systemd makes for DynamicUser=, systemd.exec(5): they are gone when popferry is. */
+#define DYNAMIC_UID_MIN 61184
+#define DYNAMIC_UID_MAX 65519
+
+/* Who gets mail by default: the user, unless that is root, whom nobody should let read mail by accident, or one
+ * that nobody is. */
 static char *default_recipient(void)
 {
-    struct passwd *user = geteuid() == 0 ? NULL : getpwuid(geteuid());
+    uid_t uid = geteuid();
+    bool person = uid != 0 && (uid < DYNAMIC_UID_MIN || uid > DYNAMIC_UID_MAX);
+    struct passwd *user = person ? getpwuid(uid) : NULL;
 
     return user == NULL || value_recipient(user->pw_name) != NULL ? NULL : strdup(user->pw_name);
 }

@@ -187,6 +187,23 @@ static int read_source(struct loading *loading, int fd, const char *path, struct
     return result;
 }
 
+/* Only its service sees a directory of credentials. The ACL with which systemd lets it read them shows as a right
+ * of the group. */
+static bool is_credential(const char *path)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    size_t len = directory != NULL ? strlen(directory) : 0;
+
+    return len > 0 && strncmp(path, directory, len) == 0 && path[len] == '/' && strchr(path + len + 1, '/') == NULL;
+}
+
+static bool is_exposed(const char *path, const struct stat *st)
+{
+    mode_t others = is_credential(path) ? S_IROTH : S_IRGRP | S_IROTH;
+
+    return S_ISREG(st->st_mode) && (st->st_mode & others) != 0;
+}
+
 static int read_file(struct loading *loading, const char *path, int line)
 {
     struct source *includer = loading->source;
@@ -205,7 +222,7 @@ static int read_file(struct loading *loading, const char *path, int line)
     source.depth = includer == NULL ? 0 : includer->depth + 1;
     source.device = st.st_dev;
     source.inode = st.st_ino;
-    source.exposed = S_ISREG(st.st_mode) && (st.st_mode & (S_IRGRP | S_IROTH)) != 0;
+    source.exposed = is_exposed(path, &st);
     if (includer != NULL && add_file(loading->config, path) < 0) {
         loading->out_of_memory = true;
         result = -1;

@@ -1,10 +1,11 @@
 """Mistakes in the fetchrc: all of them at once, each with file and line, exit status 78, and no server is touched."""
 import os
 import re
+import subprocess
 
 from kit.case import PASSWORD, Case, cases
 from kit.messages import letters
-from kit.popferry import CONFIG, OK
+from kit.popferry import CONFIG, OK, program
 
 GOOD = """timeout = 5
 destination "local" {
@@ -140,3 +141,25 @@ class Language(Fetchrc):
     def test_comments_and_empty_lines(self):
         self.write("# a comment\n// another\n/* and\n another */\n\n")
         self.ferry(status=OK)
+
+    def test_a_credential_may_carry_the_ACL_with_which_systemd_lets_its_service_read_it(self):
+        """That ACL shows as a right of the group (tmpfs of systemd 254 and later)."""
+        self.write()
+        service = {"CREDENTIALS_DIRECTORY": self.directory}
+        for mode, env, status in ((0o440, service, OK), (0o444, service, CONFIG), (0o440, None, CONFIG)):
+            os.chmod(self.popferry.fetchrc, mode)
+            self.ferry(env=env, status=status)
+
+    def test_a_user_of_DynamicUser_is_no_recipient(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        text = 'destination "local" { port = 9 }\naccount "gmx" { host = "127.0.0.1" username = "t" password = \'x\' }\n'
+        path = os.path.join(self.directory, "dynamic")
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, 0o600)
+        os.chown(path, 61500, 61500)
+        os.chmod(self.directory, 0o755)
+        done = subprocess.run([*program(), "-c", path, "status"], capture_output=True, text=True, user=61500, group=61500)
+        self.assertEqual(done.returncode, CONFIG)
+        self.assertIn("must name them", done.stderr)
