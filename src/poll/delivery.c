@@ -373,7 +373,8 @@ void delivery_put_back(struct delivery *delivery, struct delivery_job *job)
         delivery_untried(delivery, job);
 }
 
-/* One more session if no idle one will take what waits. Called with the mutex held. Returns -1 if there is none at all. */
+/* One more session if no idle one will take what waits. Called with the mutex held. Returns -1 if there is
+ * none at all. */
 static int start_session(struct delivery *delivery)
 {
     if (delivery->waiting <= delivery->idle || delivery->started >= delivery->limit)

@@ -321,7 +321,8 @@ static void story(struct mailbox *mailbox)
     quit(mailbox);
 }
 
-/* Messages that were refused before are no fault of this run, but they are in limbo: told as long as they are. */
+/* Messages that were refused before are no fault of this run, but they are in limbo: told as long as they
+ * are. */
 static void tell_refused_before(struct mailbox *mailbox)
 {
     size_t count = mailbox->plan.actions[PLAN_WAIT];

@@ -20,8 +20,8 @@ static void describe(const char *path, char *dst, size_t size)
                        (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
 }
 
-/* A digest of what a login depends on, so that a changed setting ends the waiting after a refusal. No secret goes in: a
- * password's change shows in the time of the file that holds it. */
+/* A digest of what a login depends on, so that a changed setting ends the waiting after a refusal. No secret
+ * goes in: a password's change shows in the time of the file that holds it. */
 static void digest_settings(struct mailbox *mailbox)
 {
     const struct config_peer *peer = &mailbox->account->peer;

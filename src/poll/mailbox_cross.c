@@ -162,7 +162,8 @@ int mailbox_ask_deletions(struct mailbox *mailbox, bool last)
 {
     struct fault fault;
 
-    /* In a pipeline the DELEs cost nothing with QUIT; elsewhere they fill the time until the next delivery. */
+    /* In a pipeline the DELEs cost nothing with QUIT; elsewhere they fill the time until the next
+     * delivery. */
     if (mailbox->pop3 == NULL || (pop3_pipelining(mailbox->pop3) && !last))
         return 0;
     while (mailbox->deletable_first < mailbox->deletable_count && mailbox->question_count < DELETIONS_AT_ONCE) {
@@ -253,8 +254,9 @@ static const char *host_of(const struct mailbox *mailbox)
     return mailbox->account->peer.host;
 }
 
-/* A body that begins with a status line, or is empty where much was listed, is the answer to another question: one reply too many or too
- * few came. Going on would deliver each message under its neighbour's UID, and delete the last one unread. */
+/* A body that begins with a status line, or is empty where much was listed, is the answer to another
+ * question: one reply too many or too few came. Going on would deliver each message under its neighbour's
+ * UID, and delete the last one unread. */
 static bool out_of_step(const struct pop3_entry *entry, const struct message *message)
 {
     size_t len;
@@ -267,7 +269,8 @@ static bool out_of_step(const struct pop3_entry *entry, const struct message *me
            (message_received(message) == 0 && entry->octets >= EMPTY_DOUBTED);
 }
 
-/* It was asked for, but its destination has gone down since. What a signal left is told when the poll ends. */
+/* It was asked for, but its destination has gone down since. What a signal left is told when the poll
+ * ends. */
 static void on_dropped(struct mailbox *mailbox, size_t item)
 {
     struct fault fault;

@@ -60,7 +60,8 @@ static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
     buf_free(&attributes);
 }
 
-/* Of an oversize message: whether its notice was delivered. The row remembers that until the message itself is. */
+/* Of an oversize message: whether its notice was delivered. The row remembers that until the message itself
+ * is. */
 static bool notice_came(const struct history_row *row)
 {
     return row != NULL && row->state == HISTORY_SEEN;
@@ -236,7 +237,8 @@ bool mailbox_has_enough(const struct mailbox *mailbox)
            mailbox->fresh + counted >= limits->max_messages;
 }
 
-/* What the plan could not know of a message before its digest was known: it is refused and waits, or beyond max_messages. */
+/* What the plan could not know of a message before its digest was known: it is refused and waits, or beyond
+ * max_messages. */
 static bool may_not_come_yet(struct mailbox *mailbox, size_t item, const struct history_row *row)
 {
     if (row != NULL && row->retry_at > mailbox->limits.now) {

@@ -18,7 +18,8 @@ static void write_uid(char *uid, const unsigned char *digest)
         (void)snprintf(uid + strlen(PLAN_TOP_UID) + 2 * i, 3, "%02x", digest[i]);
 }
 
-/* The digest of the header that a TOP answer brought. 1: uid written; 0: the server refused; -1: the session is lost. */
+/* The digest of the header that a TOP answer brought. 1: uid written; 0: the server refused; -1: the session
+ * is lost. */
 static int read_top(struct mailbox *mailbox, char *uid, struct fault *fault)
 {
     struct pop3_reply reply;
@@ -72,8 +73,8 @@ int mailbox_identify_by_top(struct mailbox *mailbox)
     size_t i;
     int result = 0;
 
-    /* In delete mode every message is retrieved anyway, and its whole digest is the better identity; all but those of which
-     * a notice must come once. */
+    /* In delete mode every message is retrieved anyway, and its whole digest is the better identity; all but
+     * those of which a notice must come once. */
     if (!kept && !mailbox->limits.notice)
         return 0;
     wanting = malloc((listing->count + 1) * sizeof(struct pop3_entry *));
@@ -123,8 +124,8 @@ static bool has_digest(struct history_row *row)
     return true;
 }
 
-/* The rows of the last listing whose digest is known, sorted by it; made when it is needed first. Rows whose UID is listed have
- * their message. */
+/* The rows of the last listing whose digest is known, sorted by it; made when it is needed first. Rows whose
+ * UID is listed have their message. */
 static int index_digests(struct mailbox *mailbox)
 {
     size_t i;

@@ -8,7 +8,8 @@
 #define NOTICE_MEMORY (64 * 1024)
 #define PREFIX "X-Original-"
 
-/* Fields that say how a body is to be read: they are true of the message, not of the text that stands in for it. */
+/* Fields that say how a body is to be read: they are true of the message, not of the text that stands in for
+ * it. */
 static bool describes_body(const struct header_field *field)
 {
     return header_is(field, "MIME-Version") ||

@@ -9,8 +9,8 @@
 #define WRAPPER_MEMORY (256 * 1024)
 #define CHUNK 65536
 
-/* A refusal means the message, not the server: something else fared otherwise in this run, or has been delivered since the
- * message was first seen, or it is alone. */
+/* A refusal means the message, not the server: something else fared otherwise in this run, or has been
+ * delivered since the message was first seen, or it is alone. */
 static bool server_takes_others(const struct mailbox *mailbox)
 {
     size_t i;
@@ -50,7 +50,8 @@ static int copy_message(struct message *to, const struct message *from, struct f
     return got < 0 ? -1 : 0;
 }
 
-/* A mail to reject_recipient with the message as message/rfc822 and the server's words. NULL: the fault is filled. */
+/* A mail to reject_recipient with the message as message/rfc822 and the server's words. NULL: the fault is
+ * filled. */
 static struct message *wrap(const struct mailbox *mailbox, size_t item, const struct message *refused,
                             struct fault *fault)
 {

@@ -107,8 +107,8 @@ void mailbox_tell_polled(const struct mailbox *mailbox)
     log_event(LOG_LEVEL_INFO, title_of(mailbox), &event);
 }
 
-/* Whoever was told of a fault that report_after kept back at first, or that was permanent, is told its end. Where
- * every failed run is told anyhow, a run that says nothing says enough. */
+/* Whoever was told of a fault that report_after kept back at first, or that was permanent, is told its end.
+ * Where every failed run is told anyhow, a run that says nothing says enough. */
 void mailbox_tell_recovery(const struct mailbox *mailbox)
 {
     const struct history_mailbox *record = &mailbox->record;

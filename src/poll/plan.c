@@ -182,14 +182,16 @@ static void finish(struct plan *plan, const struct plan_limits *limits)
     }
 }
 
-/* Rows known by their digest alone are absent only if no message turns out to have it; see mailbox_identify.c. */
+/* Rows known by their digest alone are absent only if no message turns out to have it; see
+ * mailbox_identity.c. */
 static void note_absent(struct plan *plan, const struct history_row *row)
 {
     if (!row->absent && strncmp(row->uid, PLAN_DIGEST_UID, strlen(PLAN_DIGEST_UID)) != 0)
         plan->absent[plan->absent_count++] = row->id;
 }
 
-/* Walk the sorted entries beside the sorted rows: a row for each entry that has one, the other rows are absent. */
+/* Walk the sorted entries beside the sorted rows: a row for each entry that has one, the other rows are
+ * absent. */
 static void merge(struct plan *plan, struct pop3_entry *const *sorted, size_t count,
                   const struct history_rows *rows, const struct plan_limits *limits)
 {

@@ -39,7 +39,8 @@ static char *still_owed(const struct delivery_job *job)
     return owed;
 }
 
-/* The recipient whose reply decides: one refused for good before one to be tried again. NULL: none was refused. */
+/* The recipient whose reply decides: one refused for good before one to be tried again. NULL: none was
+ * refused. */
 static const struct smtp_rcpt *worst_rcpt(const struct smtp_transaction *transaction)
 {
     const struct smtp_rcpt *worst = NULL;
@@ -66,7 +67,8 @@ static void judge_recipients(struct delivery_job *job, const char *destination, 
         return;
     }
     verdict->receipt.reply = worst->reply.text;
-    /* LMTP tells after the body what it thinks of the message; RCPT only tells what it thinks of the recipient. */
+    /* LMTP tells after the body what it thinks of the message; RCPT only tells what it thinks of the
+     * recipient. */
     if (worst->state == SMTP_RCPT_FAILED && permanent(&worst->reply))
         verdict->receipt.refused = true;
     (void)fault_set(&job->fault, worst->state == SMTP_RCPT_FAILED ? FAULT_OF_MESSAGE : FAULT_OF_MAILBOX,
