@@ -1,6 +1,4 @@
 """The main job: new mail arrives once, byte for byte, and leaves the far shore only then."""
-import os
-
 from kit.case import PASSWORD, Case, cases
 from kit.clock import shifted
 from kit.messages import ODD, letter, letters
@@ -186,24 +184,10 @@ class Bytes(Case):
         octets = letter(1, size=60_000_000)
         pop3, smtp = self.pop3([octets]), self.smtp()
         self.fetchrc(pop3, smtp, top={"timeout": 30})
-        process, peak = self.popferry.start(), [0]
-        self.wait_for(lambda: self.resident(process.pid, peak) is None, 60)
-        self.expect_status(self.popferry.finish(process), 0)
+        run = self.ferry()
         self.assert_arrived(smtp, [octets])
-        if not {"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ):
-            self.assertLess(peak[0], 32 * 1024, "KiB resident")
-
-    @staticmethod
-    def resident(pid, peak):
-        """The most KiB that the process has had in memory; None when it has ended."""
-        try:
-            with open(f"/proc/{pid}/status") as file:
-                line = next((line for line in file if line.startswith("VmHWM")), None)
-        except OSError:
-            return None
-        if line:
-            peak[0] = max(peak[0], int(line.split()[1]))
-        return line
+        self.assertGreater(run.peak, 0)
+        self.assert_small(run, 32)
 
 
 class Envelope(Case):

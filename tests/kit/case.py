@@ -154,6 +154,11 @@ class Case(unittest.TestCase):
         for word in words:
             self.assertIn(word.lower(), run.stderr.lower())
 
+    def assert_small(self, run, mebibytes):
+        """It never had more than this in memory."""
+        if not {"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ):
+            self.assertLess(run.peak, mebibytes * 1024, "KiB resident")
+
     def assert_silent(self, run):
         self.assertEqual((run.stdout, run.stderr), ("", ""))
 

@@ -28,6 +28,7 @@ class FaultCase(Case):
         else:
             self.assertIn("thomas", run.stderr, "the fault does not name the account")
         self.assert_names(run, *words)
+        self.assert_small(run, 64)
         self.assertEqual(self.lost(pop3, smtp, among=self.gone(pop3)), [], "deleted remotely, but never accepted")
         return run
 

@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import subprocess
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -29,8 +30,9 @@ def die_with_parent():
 class Run:
     """One finished run."""
 
-    def __init__(self, command, status, stdout, stderr, seconds):
+    def __init__(self, command, status, stdout, stderr, seconds, peak=0):
         self.command, self.status, self.stdout, self.stderr, self.seconds = command, status, stdout, stderr, seconds
+        self.peak = peak    # KiB resident, as sampled
 
     def __str__(self):
         return (f"  $ {shlex.join(self.command)}\n  exit status {self.status} after {self.seconds:.2f} s\n"
@@ -80,6 +82,8 @@ class Popferry:
 
     def finish(self, process, timeout=60, typed=None):
         """Wait for a started one. typed: octets for its standard input, if that is a pipe."""
+        peak = [0]
+        threading.Thread(target=watch_memory, args=(process, peak), daemon=True).start()
         try:
             out, err = process.communicate(typed, timeout=timeout)
             status = process.returncode
@@ -91,7 +95,7 @@ class Popferry:
             if process in self.children:
                 self.children.remove(process)
         run = Run(process.command, status, out.decode("utf-8", "replace"), err.decode("utf-8", "replace"),
-                  time.monotonic() - process.started)
+                  time.monotonic() - process.started, peak[0])
         self.runs.append(run)
         return run
 
@@ -107,6 +111,17 @@ class Popferry:
                 process.kill()
             process.communicate()
         self.children = []
+
+
+def watch_memory(process, peak):
+    """Note the most memory (KiB resident) that the process has had, until it ends. wait4() would count its parent's, too."""
+    while process.returncode is None:
+        try:
+            with open(f"/proc/{process.pid}/status") as file:
+                peak[0] = max([peak[0]] + [int(line.split()[1]) for line in file if line.startswith("VmHWM")])
+        except OSError:
+            return
+        time.sleep(0.02)
 
 
 def fetchrc_text(options):
