@@ -58,7 +58,7 @@ class Rule:
 
     def lose(self):
         """The step takes effect, its reply is not sent."""
-        return self._add(lambda session, normal: join(normal()))
+        return self._add(lambda session, normal: session.note("--", b"(untold) " + join(normal())))
 
     def edit(self, function):
         return self._add(lambda session, normal: session.send(function(join(normal()))))
