@@ -19,15 +19,17 @@ static struct pop3_entry entry(unsigned number, const char *uid, uint64_t octets
 
 static struct history_row row(int64_t id, const char *uid, enum history_state state, uint64_t octets)
 {
+    bool delivered = state != HISTORY_LISTED && state != HISTORY_SEEN;
+
     return (struct history_row){.id = id, .uid = (char *)(uintptr_t)uid, .state = state, .octets = octets,
-                                .delivered = state == HISTORY_LISTED || state == HISTORY_SEEN ? 0 : NOW - 100};
+                                .delivered = delivered ? NOW - 100 : 0};
 }
 
 static const struct plan_limits delete_mode = {.now = NOW};
 static const struct plan_limits keep_mode = {.now = NOW, .keep = true};
 
-static struct plan make(struct pop3_entry *entries, size_t entry_count, struct history_row *rows, size_t row_count,
-                        const struct plan_limits *limits)
+static struct plan make(struct pop3_entry *entries, size_t entry_count, struct history_row *rows,
+                        size_t row_count, const struct plan_limits *limits)
 {
     struct pop3_listing listing = {.entries = entries, .count = entry_count};
     struct history_rows history = {.rows = rows, .count = row_count};
@@ -37,7 +39,8 @@ static struct plan make(struct pop3_entry *entries, size_t entry_count, struct h
     return plan;
 }
 
-static enum plan_action action_of(struct pop3_entry one, struct history_row *known, const struct plan_limits *limits)
+static enum plan_action action_of(struct pop3_entry one, struct history_row *known,
+                                  const struct plan_limits *limits)
 {
     struct plan plan = make(&one, 1, known, known != NULL ? 1 : 0, limits);
     enum plan_action action = plan.items[0].action;

@@ -155,7 +155,8 @@ static void a_session_lost_after_the_dot_says_that_the_message_may_come_twice(vo
     struct verdict verdict;
 
     (void)state;
-    (void)fault_set(&fault, FAULT_OF_DESTINATION, FAULT_RETRY, "final dot", "localhost closed the connection");
+    (void)fault_set(&fault, FAULT_OF_DESTINATION, FAULT_RETRY, "final dot",
+                    "localhost closed the connection");
     job->transaction.dot_sent = true;
     assert_int_equal(verdict_of_lost(job, &fault, &verdict), 0);
     assert_int_equal(job->outcome, DELIVERY_DEFERRED);
