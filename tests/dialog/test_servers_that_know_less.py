@@ -1,6 +1,8 @@
 """POP3 servers with one thing after the other taken away: no message is lost, none comes twice."""
+import contextlib
 import os
 import signal
+import sqlite3
 
 from kit.case import PASSWORD, Case, cases
 from kit.clock import shifted
@@ -113,6 +115,8 @@ class Lacking(Case):
         self.ferry()
         self.ferry()
         self.assert_arrived(smtp, letters(2))
+        with contextlib.closing(sqlite3.connect(os.path.join(self.popferry.state, "history.db"))) as history:
+            self.assertEqual(history.execute("SELECT count(*) FROM message").fetchone(), (2,))
 
     @cases(LACKS)
     def test_max_messages_in_keep_mode_reaches_the_last_message(self, how):
@@ -298,6 +302,18 @@ class Identity(Case):
             self.ferry()
             self.ferry()
             self.assert_arrived(smtp, [letter(1)] * count)
+
+    @cases({"with TOP": True, "without TOP": False})
+    def test_a_twin_without_a_uid_of_a_kept_message_with_one_is_new_mail(self, top):
+        caps = EVERYTHING if top else [c for c in EVERYTHING if c != "TOP"]
+        pop3 = self.serve(self.some(lambda n: n == 1)({"thomas": (PASSWORD, [letter(1)])}, caps=caps, without=set() if top else {"TOP"}))
+        smtp = self.smtp()
+        self.fetchrc(pop3, smtp, keep=True)
+        self.ferry()
+        pop3.mailboxes["thomas"].add(letter(1))
+        for _ in range(3):
+            self.ferry()
+        self.assert_arrived(smtp, [letter(1)] * 2)
 
     def test_what_last_calls_unread_goes_first(self):
         pop3, smtp = self.pop3(letters(5), **LACKS["all but RFC 1225"]), self.smtp()
