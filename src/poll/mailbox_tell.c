@@ -55,25 +55,47 @@ void mailbox_tell_plan(const struct mailbox *mailbox)
     }
 }
 
+/* "gmx: 312 messages: 12 to retrieve (1.2 MB), 300 kept" */
+static void show_counts(const struct mailbox *mailbox)
+{
+    const size_t *actions = mailbox->plan.actions;
+    const struct {
+        size_t count;
+        const char *what;
+    } rest[] = {
+        {actions[PLAN_COMPARE] + actions[PLAN_IDENTIFY], "to compare"},
+        {actions[PLAN_DELETE], "to delete"},
+        {actions[PLAN_KEEP], "kept"},
+        {actions[PLAN_WAIT], "refused before"},
+        {actions[PLAN_OVERSIZE] + actions[PLAN_NOTICE], "over max_size"},
+        {actions[PLAN_LATER], "beyond max_messages"},
+    };
+    char octets[HUMAN_SIZE];
+    size_t i;
+
+    (void)printf("%s: %zu message%s: %zu to retrieve", title_of(mailbox), mailbox->plan.count,
+                 mailbox->plan.count == 1 ? "" : "s", actions[PLAN_RETRIEVE]);
+    if (mailbox->plan.work_octets > 0)
+        (void)printf(" (%s)", human_octets(octets, mailbox->plan.work_octets));
+    for (i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
+        if (rest[i].count > 0)
+            (void)printf(", %zu %s", rest[i].count, rest[i].what);
+    }
+    (void)putchar('\n');
+}
+
 void mailbox_show_plan(const struct mailbox *mailbox)
 {
     static const char *const names[] = {
-        [PLAN_RETRIEVE] = "retrieve",  [PLAN_COMPARE] = "compare", [PLAN_IDENTIFY] = "compare",
-        [PLAN_DELETE] = "delete",      [PLAN_NOTICE] = "notice",   [PLAN_KEEP] = "keep",
+        [PLAN_RETRIEVE] = "retrieve",   [PLAN_COMPARE] = "compare",       [PLAN_IDENTIFY] = "compare",
+        [PLAN_DELETE] = "delete",       [PLAN_NOTICE] = "notice",         [PLAN_KEEP] = "keep",
         [PLAN_WAIT] = "refused before", [PLAN_OVERSIZE] = "over max_size", [PLAN_LATER] = "beyond max_messages",
     };
-    const size_t *actions = mailbox->plan.actions;
-    char octets[HUMAN_SIZE];
     char uid[128];
     size_t i;
 
     flockfile(stdout); /* the lines of a mailbox stay together */
-    (void)printf("%s: %zu messages: %zu to retrieve (%s), %zu to compare, %zu to delete, %zu kept, %zu refused before, "
-                 "%zu over max_size, %zu beyond max_messages\n",
-                 title_of(mailbox), mailbox->plan.count, actions[PLAN_RETRIEVE],
-                 human_octets(octets, mailbox->plan.work_octets), actions[PLAN_COMPARE] + actions[PLAN_IDENTIFY],
-                 actions[PLAN_DELETE], actions[PLAN_KEEP], actions[PLAN_WAIT],
-                 actions[PLAN_OVERSIZE] + actions[PLAN_NOTICE], actions[PLAN_LATER]);
+    show_counts(mailbox);
     for (i = 0; log_tells(LOG_LEVEL_INFO) && i < mailbox->plan.count; i++) {
         const struct plan_item *item = &mailbox->plan.items[i];
         (void)fault_quote(uid, sizeof(uid), mailbox_uid(mailbox, i), strlen(mailbox_uid(mailbox, i)));

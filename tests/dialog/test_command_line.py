@@ -114,7 +114,8 @@ class Output(Case):
         self.fetchrc(pop3, smtp)
         for option in ("-n", "--dry-run"):
             run = self.ferry(option)
-            self.assertIn("3", run.stdout + run.stderr)
+            self.assertEqual((run.stdout, run.stderr), (f"thomas: 3 messages: 3 to retrieve ({3 * len(letters(1)[0])} B)\n", ""))
+        self.assertEqual(self.ferry("-n", "-v").stdout.count(": retrieve\n"), 3)
         self.assertEqual((smtp.accepted, len(pop3.left("thomas")), pop3.commands("DELE")), ([], 3, []))
         self.assertFalse(os.path.exists(self.popferry.state) and os.listdir(self.popferry.state))
         self.ferry()
