@@ -16,6 +16,22 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
+# Types the line, and TAB, into an interactive zsh.
+COMPLETE_ZSH = r"""
+zmodload zsh/zpty
+zpty z zsh -f -i
+zpty -w z "LISTMAX=1000; fpath=($PWD/contrib/completions \$fpath); autoload -Uz compinit; compinit -D -u; setopt noautomenu; stty cols 200"
+zpty -w z 'PS1=; print REA''DY'
+zpty -r -m z seen '*READY*'
+zpty -w -n z "$1"$'\t'
+for i in {1..30}; do
+    sleep 0.1
+    while zpty -r -t z line; do print -rn -- "$line"; i=0; done
+done
+zpty -d z
+"""
+
+
 def need(*programs):
     for name in programs:
         if shutil.which(name) is None:
@@ -100,6 +116,16 @@ class Installation(Shell):
                 self.assertEqual(["lan"], self.completed(shell, "popferry", "talk", "l"))
                 self.assertIn("--dry-run", self.completed(shell, "popferry", "--d"))
                 self.assertIn("--seen", self.completed(shell, "popferry", "history", "--s"))
+
+    def test_zsh_completes_them_too(self):
+        need("zsh")
+        self.completed("bash", "popferry", "")      # for the fetchrc
+        for line, words in (("popferry ", ("run", "history", "authorize", "gmx", "web.de")), ("popferry check ", ("gmx", "web.de")),
+                            ("popferry talk l", ("lan",)), ("popferry --d", ("--dry-run",)), ("popferry history --s", ("--seen", "--since"))):
+            done = self.shell("zsh", "-f", "-c", COMPLETE_ZSH, "zsh", line, timeout=60,
+                              env={"HOME": f"{self.directory}/home", "PATH": os.environ["PATH"], "TERM": "dumb"})
+            for word in words:
+                self.assertIn(word, done.stdout)
 
     def test_every_option_of_the_help_stands_in_the_manual_and_the_completions(self):
         text = self.popferry.run("--help", plain=True).stdout
