@@ -53,7 +53,8 @@ void mailbox_tell_faults(struct mailbox *mailbox, const struct history_mailbox *
         const struct mailbox_fault *entry = &mailbox->faults[i];
         bool counted = !(calm && entry->fault.class == FAULT_RETRY);
         outcome_fault(mailbox->outcome, &entry->fault, counted);
-        if (counted && entry->fault.scope > FAULT_OF_MAILBOX)
+        /* One of them is told with the other mailboxes that met it; a second one of the same poll is told here. */
+        if (counted && entry->fault.scope > FAULT_OF_MAILBOX && !mailbox->shared->met)
             *mailbox->shared = (struct mailbox_shared_fault){.met = true, .fault = entry->fault};
         else if (counted)
             tell(mailbox, entry);

@@ -81,6 +81,14 @@ class State(Case):
         self.popferry.state = os.path.join(self.popferry.fetchrc, "below", "a-file")
         self.refused("below")
 
+    def test_no_place_for_a_large_message_is_told_beside_another_fault(self):
+        pop3, smtp = self.pop3([letter(1), letter(2, size=3_000_000)]), self.smtp()
+        smtp.rules = [At("greeting").delay(1).close()]
+        self.fetchrc(pop3, smtp)
+        run = self.popferry.run(env={"TMPDIR": os.path.join(self.directory, "nowhere")})
+        self.assertEqual(run.status, STATE)
+        self.assert_names(run, "thomas: cannot make a temporary file", "thomas: 127.0.0.1 closed the connection")
+
     def test_a_full_disk_before_and_between(self):
         """A file system of some hundred KB, filled to different degrees."""
         mount = os.path.join(self.directory, "small")
