@@ -44,7 +44,8 @@ PKG_LIBS    = $(call once,PKG_LIBS,$(shell $(PKG_CONFIG) --libs $(PACKAGES)))
 CPPFLAGS_ALL = -D_GNU_SOURCE -DPOPFERRY_VERSION='"$(VERSION)"' -Isrc -I. $(PKG_CFLAGS) $(EDIT_CFLAGS) $(CPPFLAGS)
 CFLAGS_ALL   = -std=c17 $(OPT) $(WARN) $(if $(WERROR),-Werror) -pthread \
                $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer -fPIE,$(HARDEN)) $(CFLAGS)
-LDFLAGS_ALL  = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -pie -Wl,-z,relro,-z,now -pthread $(LDFLAGS)
+# The stack of a thread: musl gives 128 KiB to those who do not ask.
+LDFLAGS_ALL  = $(if $(SANITIZE),-fsanitize=$(SANITIZE)) -pie -Wl,-z,relro,-z,now,-z,stack-size=1048576 -pthread $(LDFLAGS)
 LDLIBS_ALL   = $(PKG_LIBS) $(EDIT_LIBS) $(LDLIBS)
 
 SOURCES  := $(sort $(wildcard src/*.c src/*/*.c config/*.c))
