@@ -5,6 +5,7 @@ import subprocess
 
 from kit.case import Case
 from kit.messages import letter, letters
+from kit.pop3 import At
 from kit.popferry import OK, STATE, expected
 
 
