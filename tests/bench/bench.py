@@ -233,7 +233,9 @@ def print_judgement(scenario, own, results):
     curl = next((r for r in results if r.program == "(curl)"), None)
     if curl:
         words.append(f"{own.cpu / curl.cpu:.1f} times the CPU of curl")
-    print(f"  popferry: {'; '.join(words)}.  Wanted: {scenario.goal}.")
+    if words:
+        print(f"  popferry: {'; '.join(words)}.")
+    print(f"  wanted: {scenario.goal}.")
 
 
 def run_scenario(name, options):
