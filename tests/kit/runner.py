@@ -280,7 +280,7 @@ def main(argv):
     if argv[:1] == ["--worker"]:
         return work(argv[1], argv[2], argv[3:])
     parser = argparse.ArgumentParser(prog="tests/run", description="Run popferry's tests.")
-    parser.add_argument("--jobs", type=int, default=4, metavar="N", help="processes at a time (4: tests mostly wait)")
+    parser.add_argument("--jobs", type=int, default=8, metavar="N", help="processes at a time (8: tests mostly wait)")
     parser.add_argument("-k", default="", metavar="TEXT", dest="wanted", help="only tests whose name contains TEXT")
     parser.add_argument("-v", action="store_true", dest="verbose", help="name each test that passes, too")
     parser.add_argument("--tsan", action="store_true", help="only unit tests, and those that are for ThreadSanitizer")
