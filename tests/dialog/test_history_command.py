@@ -8,7 +8,7 @@ from kit.clock import shifted
 from kit.messages import letters
 from kit.pop3 import Message
 from kit.popferry import LOGIN, OK, PROTOCOL, REFUSED, RETRY, STATE, USAGE
-from kit.terminal import Terminal
+from kit.keyboard import Terminal
 
 
 class HistoryCase(Case):

@@ -9,7 +9,7 @@ from kit.messages import HEAD, ODD, letters
 from kit.pop3 import At, Message, Pop3Server, Pop3Session, stuffed
 from kit.popferry import CONFIG, LOGIN, OK, PROTOCOL, RETRY, USAGE
 from kit.smtp import SmtpServer, SmtpSession
-from kit.terminal import Terminal
+from kit.keyboard import Terminal
 
 SIZES = (510, 412, 413, 376, 374, 409, 455, 422)
 PERL = (b"Return-Path: <thomas@localhost>\r\nReceived: (from thomas@localhost)\r\n\tby localhost (8.9.3/8.9.3) id OAA00654\r\n"
