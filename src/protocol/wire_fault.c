@@ -83,14 +83,17 @@ static int tls_failed(const struct wire *wire, const char *detail, struct fault 
                      fault_quote(quoted, sizeof(quoted), detail, strlen(detail)));
 }
 
-static int broke(const struct wire *wire, const char *detail, struct fault *fault)
+/* A line, or all lines before the dialogue, without end: libcurl 8.6 has a code for it, 7.88 only words. */
+#define CODE_TOO_LARGE 100 /* CURLE_TOO_LARGE */
+
+static int broke(const struct wire *wire, CURLcode code, const char *detail, struct fault *fault)
 {
     const char *stage = stage_reached(wire);
     long number = 0;
 
     if (strstr(detail, "alert") != NULL)
         return tls_failed(wire, detail, fault);
-    if (strstr(detail, "Too large response headers") != NULL)
+    if ((int)code == CODE_TOO_LARGE || strstr(detail, "Too large response headers") != NULL)
         return fault_set(fault, wire->scope, FAULT_PROTOCOL, stage, "%s talks without end", wire->host);
     (void)curl_easy_getinfo(wire->easy, CURLINFO_OS_ERRNO, &number);
     if (number != 0)
@@ -171,6 +174,6 @@ int wire_connect_fault(const struct wire *wire, CURLcode code, const char *detai
         return fault_set(fault, wire->scope, FAULT_INTERNAL, "connect", "libcurl: %s",
                          curl_easy_strerror(code));
     default:
-        return broke(wire, detail, fault);
+        return broke(wire, code, detail, fault);
     }
 }
