@@ -1,114 +1,113 @@
-"""popferry status: for people, at 80 columns, for programs, and for a monitor."""
+"""popferry status: how each account does, for a person and for a monitor."""
 import json
 import os
-import sqlite3
-import time
 
-from kit.case import Case, cases
+from kit.case import Case
+from kit.clock import shifted
 from kit.messages import letters
-from kit.popferry import LOGIN, OK, REFUSED, RETRY, USAGE
-from kit.terminal import run_on_terminal
+from kit.pop3 import At
+from kit.popferry import CONFIG, LOGIN, OK, REFUSED, RETRY, STATE, USAGE
+from kit.keyboard import Terminal
 
 
 class Status(Case):
-    def prepare(self, **top):
-        self.boxes = {"thomas": letters(3), "anna": letters(2), "karl": []}
-        self.far, self.near = self.pop3(self.boxes), self.smtp()
-        self.options = self.fetchrc(self.far, self.near, top=top)
-        return self.options
+    def shores(self, count=3, pop3=None, smtp=None, top=None, **account):
+        self.pop3_server, self.smtp_server = self.pop3(letters(count), **(pop3 or {})), self.smtp(**(smtp or {}))
+        self.fetchrc(self.pop3_server, self.smtp_server, top=top, **account)
+        return self.pop3_server, self.smtp_server
 
-    def json(self, *args, status=OK):
-        return {row["account"]: row for row in json.loads(self.ferry("status", "--json", *args, status=status).stdout)}
+    def status(self, *args, status=OK, **how):
+        return self.ferry("status", *args, status=status, **how)
 
-    def change(self, sql):
-        db = sqlite3.connect(os.path.join(self.popferry.state, "history.db"))
-        db.execute(sql)
-        db.commit()
-        db.close()
+    def row(self, status=OK, **how):
+        (row,) = json.loads(self.status("--json", status=status, **how).stdout)
+        return row
 
-    def test_before_the_first_run_all_are_stale(self):
-        self.prepare()
-        run = self.ferry("status", status=RETRY)
-        self.assertEqual(run.stderr, "")
-        self.assertEqual(run.stdout.count("never STALE"), 3)
-        self.assertIn("3 of 3 accounts are STALE", run.stdout)
+    def test_before_the_first_run(self):
+        self.shores()
+        self.assertIn("never", self.status(status=RETRY).stdout)
+        row = self.row(RETRY)
+        self.assertEqual((row["healthy"], row["last_success"], row["run_messages"]), (False, 0, 0))
+        self.assertFalse(os.path.exists(self.popferry.state))
 
-    def test_after_a_good_run_all_are_well(self):
-        self.prepare()
+    def test_after_a_good_run(self):
+        self.shores()
         self.ferry()
-        run = self.ferry("status")
-        self.assertIn("thomas  thomas@127.0.0.1", run.stdout)
-        self.assertIn("last run 3 (", run.stdout)
-        self.assertIn("3 accounts, all well", run.stdout)
-        rows = self.json()
-        self.assertEqual([rows[name]["run_messages"] for name in ("thomas", "anna", "karl")], [3, 2, 0])
-        self.assertEqual(rows["thomas"]["day_messages"], 3)
-        self.assertEqual([day["messages"] for day in rows["thomas"]["week"]], [0, 0, 0, 0, 0, 0, 3])
-        self.assertTrue(rows["thomas"]["healthy"])
-        self.assertAlmostEqual(rows["thomas"]["last_success"], time.time(), delta=60)
-        self.assertEqual(self.ferry("-q", "status").stdout, "")
+        shown = self.status().stdout
+        for words in ("last success", "last run 3 (", "day 3 (", "week 3 (", "0 waiting", "0 refused"):
+            self.assertIn(words, shown)
+        row = self.row()
+        self.assertEqual((row["account"], row["healthy"], row["run_messages"], row["day_messages"], row["last_fault"]),
+                         ("thomas", True, 3, 3, ""))
+        self.assertEqual(sum(day["messages"] for day in row["week"]), 3)
+        self.assertEqual(row["run_octets"], sum(len(m.octets) for m in self.smtp_server.accepted) - self.traces())
 
-    def test_a_fault_is_told_in_a_sentence_and_one_account_is_stale(self):
-        self.prepare()
+    def traces(self):
+        return sum(len(m.octets) for m in self.smtp_server.accepted) - sum(len(rest) for rest in self.arrivals(self.smtp_server))
+
+    def test_days_and_weeks(self):
+        pop3, _ = self.shores(2, keep=True)
+        self.ferry(env=shifted(-3 * 86400))
+        pop3.mailboxes["thomas"].add(letters(3)[2])
         self.ferry()
-        self.options["account"]["anna"]["password"] = "wrong"
-        self.options["stale_after"] = "1h"
-        self.popferry.configure(self.options)
+        row = self.row()
+        self.assertEqual((row["run_messages"], row["day_messages"]), (1, 1))
+        self.assertEqual([day["messages"] for day in row["week"]], [0, 0, 0, 2, 0, 0, 1])
+
+    def test_a_fault_is_told_in_a_sentence(self):
+        self.shores(password="wrong")
         self.ferry(status=LOGIN)
-        self.ferry("status")
-        self.change("UPDATE mailbox SET last_success = last_success - 3601 WHERE identity LIKE 'anna@%'")
-        run = self.ferry("status", status=RETRY)
-        self.assertRegex(run.stdout, r"last fault +\d{4}-\d\d-\d\d \d\d:\d\d: 127\.0\.0\.1 refused the login: -ERR \[AUTH\] wrong")
-        self.assertIn("left alone", run.stdout)
-        self.assertIn("1 of 3 accounts are STALE", run.stdout)
-        rows = self.json(status=RETRY)
-        self.assertEqual((rows["anna"]["healthy"], rows["anna"]["last_fault_class"]), (False, "login"))
-        self.assertGreater(rows["anna"]["login_retry_at"], time.time())
-        quiet = self.ferry("-q", "status", status=RETRY).stdout
-        self.assertIn("anna  ", quiet)
-        self.assertNotIn("thomas  ", quiet)
-        self.ferry("status", "thomas")
-        self.ferry("status", "anna", status=RETRY)
-        self.ferry("status", "nobody", status=USAGE)
+        self.assertIn("wrong password", self.status(status=RETRY).stdout)
+        self.assertEqual(self.row(RETRY)["last_fault_class"], "login")
+        self.assertIn("left alone", self.status(status=RETRY).stdout)
 
-    def test_what_is_refused_and_what_is_owed(self):
-        self.prepare()
-        self.near.judge = lambda m: b"550 5.7.1 spam\r\n" if b"letter 2" in m.octets else None
+    def test_stale_is_what_has_not_succeeded_for_long(self):
+        pop3, _ = self.shores(top={"stale_after": "2h"})
+        self.ferry(env=shifted(-3 * 3600))
+        self.assertIn("STALE", self.status(status=RETRY).stdout)
+        self.ferry()
+        self.status()
+        pop3.rules = [At("greeting").reply(b"-ERR not now\r\n")]
+        self.ferry(status=RETRY)
+        self.assertIn("not now", self.status().stdout)
+
+    def test_refused_and_waiting(self):
+        self.shores(smtp={"judge": lambda m: b"550 5.7.1 no\r\n" if b"letter 2" in m.octets else None}, keep=True)
         self.ferry(status=REFUSED)
-        self.assertEqual([self.json(status=None)[name]["refused"] for name in ("thomas", "anna", "karl")], [1, 1, 0])
-        self.assertIn("0 waiting, 1 refused, 0 quarantined, 0 deletions owed", self.ferry("status", status=None).stdout)
+        self.assertEqual(self.row(None)["refused"], 1)
 
-    def test_an_account_that_is_not_enabled_is_not_missed(self):
-        self.prepare()
-        self.options["account"]["anna"]["enabled"] = False
-        self.popferry.configure(self.options)
+    def test_only_those_that_are_named(self):
+        pop3, smtp = self.pop3({"one": letters(1), "two": letters(1)}), self.smtp()
+        self.fetchrc(pop3, smtp)
+        self.ferry("run", "one")
+        self.status(status=RETRY)
+        shown = self.status("one").stdout
+        self.assertIn("one@", shown)
+        self.assertNotIn("two@", shown)
+        self.assert_names(self.status("three", status=USAGE), "three")
+
+    def test_an_account_that_is_not_enabled_is_not_stale(self):
+        self.shores(enabled=False)
+        self.assertIn("not enabled", self.status().stdout)
+
+    def test_a_login_delay(self):
+        self.shores(pop3={"caps": ("TOP", "UIDL", "USER", "LOGIN-DELAY 3600")})
         self.ferry()
-        self.assertIn("(not enabled)", self.ferry("status").stdout)
+        self.assertIn("LOGIN-DELAY", self.status().stdout)
 
-    def test_nothing_is_written(self):
-        self.prepare()
-        self.ferry("status", status=RETRY)
-        self.assertFalse(os.path.exists(self.popferry.state) and os.listdir(self.popferry.state))
-
-    @cases({"80": 80, "60": 60})
-    def test_it_fits_the_terminal(self, columns):
-        self.prepare()
+    def test_a_chart_on_a_terminal(self):
+        self.shores()
         self.ferry()
-        words = "cannot connect to a server with quite a long name, since " * 6
-        self.change(f"UPDATE mailbox SET last_fault = '{words}', last_fault_time = 1, run_messages = 1234567, run_octets = 99999999999")
-        self.change("UPDATE hour SET messages = 7654321, octets = 999999999999")
-        run, screen = run_on_terminal(self.popferry, "status", columns=columns)
-        self.expect_status(run, OK)
-        self.assertLess(screen.widest, columns)
-        self.assertIn(" ".join(words.split()), " ".join(screen.text().split()))
-        self.assertEqual(screen.unknown, [])
+        with Terminal(self.popferry, "status") as terminal:
+            terminal.wait("█")
+        self.assertEqual(terminal.status, OK)
+        self.assertNotIn("█", self.status().stdout)
 
-    def test_the_week_is_a_chart_on_a_terminal(self):
-        self.prepare()
-        self.ferry()
-        _, screen = run_on_terminal(self.popferry, "status", "thomas")
-        today = time.strftime("%a", time.gmtime())
-        self.assertRegex(screen.text(), rf"day by day +(\w\w\w · ){{6}}{today} █")
-        _, screen = run_on_terminal(self.popferry, "status", "thomas", env={"LANG": "C"})
-        self.assertNotIn("█", screen.text())
-        self.assertNotIn("█", self.ferry("status").stdout)
+    def test_a_broken_history_and_a_broken_fetchrc(self):
+        self.shores()
+        os.makedirs(self.popferry.state)
+        with open(os.path.join(self.popferry.state, "history.db"), "w") as file:
+            file.write("nonsense")
+        self.status(status=STATE)
+        self.popferry.configure("nonsense = 1\n")
+        self.status(status=CONFIG)
