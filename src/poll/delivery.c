@@ -129,6 +129,8 @@ struct delivery_job *delivery_job_new(const char *recipients, const char *domain
     job = calloc(1, sizeof(*job) + count * sizeof(job->rcpt[0]));
     if (job == NULL)
         return NULL;
+    buf_init(&job->trace, DELIVERY_TRACE_MAX);
+    buf_init(&job->xclient, DELIVERY_XCLIENT_MAX);
     job->recorded_state = HISTORY_RECORDED;
     job->transaction.rcpt = job->rcpt;
     job->transaction.rcpt_count = count;
@@ -143,6 +145,8 @@ void delivery_job_free(struct delivery_job *job)
     if (job == NULL)
         return;
     message_free(job->message);
+    buf_free(&job->trace);
+    buf_free(&job->xclient);
     free(job->names);
     free(job->addresses);
     free(job);
@@ -346,7 +350,7 @@ struct delivery_job *delivery_take_behind(struct delivery *delivery)
         return NULL;
     (void)pthread_mutex_lock(&delivery->mutex);
     /* Two connections with one message each beat one with two. */
-    if (delivery->waiting > delivery->idle && delivery->first->xclient[0] == '\0')
+    if (delivery->waiting > delivery->idle && delivery->first->xclient.len == 0)
         job = pop(delivery);
     (void)pthread_mutex_unlock(&delivery->mutex);
     return job;

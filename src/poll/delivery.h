@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/fault.h"
 #include "config/config.h"
 #include "mail/envelope.h"
@@ -49,6 +50,7 @@ void delivery_outbox_destroy(struct delivery_outbox *outbox);
 struct delivery_job *delivery_outbox_take(struct delivery_outbox *outbox, unsigned wait_ms);
 
 #define DELIVERY_TRACE_MAX 1024
+#define DELIVERY_XCLIENT_MAX 511
 
 struct delivery_job {
     /* given */
@@ -63,9 +65,8 @@ struct delivery_job {
     size_t item;          /* its index in the plan */
     struct message *message; /* freed as soon as it is not needed any more; NULL then */
     char sender[ENVELOPE_PATH_MAX];
-    char trace[DELIVERY_TRACE_MAX];
-    size_t trace_len;
-    char xclient[512];    /* XCLIENT attributes, "" for none: then one session a message */
+    struct buf trace;     /* the header fields on top */
+    struct buf xclient;   /* XCLIENT attributes, empty for none; with them a session carries one message */
     char *names;          /* the recipients as the fetchrc names them, one after the other, NUL after each */
     char *addresses;      /* the same as RCPT names them; each rcpt points into it */
     /* told */

@@ -248,7 +248,7 @@ static int introduce_client(struct session *session, struct delivery_job *job, s
         return 0;
     }
     smtp_reply_clear(&reply);
-    result = smtp_xclient(session->smtp, job->xclient, &reply, fault);
+    result = smtp_xclient(session->smtp, job->xclient.data, &reply, fault);
     if (result == 0 && reply.code < 400)
         return 0;
     if (result == 0 && reply.code >= 500 && reply.code < 510) {
@@ -270,8 +270,8 @@ static int introduce_client(struct session *session, struct delivery_job *job, s
 static int begin(struct session *session, struct delivery_job *job, struct fault *fault)
 {
     job->transaction.message = job->message;
-    job->transaction.trace = job->trace;
-    job->transaction.trace_len = job->trace_len;
+    job->transaction.trace = job->trace.data;
+    job->transaction.trace_len = job->trace.len;
     job->transaction.sender = job->sender;
     job->begun = true;
     return smtp_begin(session->smtp, &job->transaction, fault);
@@ -282,7 +282,7 @@ static int hand_over(struct session *session, struct delivery_job *job, struct f
 {
     struct delivery_job *next = NULL;
 
-    if (smtp_extensions(session->smtp)->pipelining && job->xclient[0] == '\0')
+    if (smtp_extensions(session->smtp)->pipelining && job->xclient.len == 0)
         next = delivery_take_behind(session->delivery);
     session->next = next;
     if (next != NULL && begin(session, next, fault) < 0)
@@ -297,7 +297,7 @@ static int transact(struct session *session, struct delivery_job *job, struct fa
 {
     session->step_at = clock_ms();
     if (!job->begun) {
-        if (job->xclient[0] != '\0' && introduce_client(session, job, fault) < 0)
+        if (job->xclient.len > 0 && introduce_client(session, job, fault) < 0)
             return -1;
         if (begin(session, job, fault) < 0)
             return -1;
@@ -316,7 +316,7 @@ static void serve(struct session *session, struct delivery_job *job)
     struct fault fault;
 
     /* Postfix keeps XCLIENT's attributes for the whole session. */
-    if (job->xclient[0] != '\0' && session->used)
+    if (job->xclient.len > 0 && session->used)
         say_goodbye(session);
     if (session->smtp == NULL && connect_for(session, job) < 0)
         return;
@@ -324,7 +324,7 @@ static void serve(struct session *session, struct delivery_job *job)
         lost(session, job, &fault);
         return;
     }
-    if (job->xclient[0] != '\0')
+    if (job->xclient.len > 0)
         say_goodbye(session);
     conclude(session, job);
 }

@@ -8,6 +8,7 @@
 
 #define WINDOW_MESSAGES 512       /* RETRs under way at most */
 #define SPILLED_MEMORY (64 * 1024) /* what a message in a temporary file still costs in memory */
+#define JOB_EXTRAS 1024                 /* a job's recipients, trace header and the rest */
 #define UNLISTED_OCTETS (32 * 1024) /* taken for the size of a message that LIST gives none */
 #define ROOM_FOR_ERROR (16 * 1024)  /* a message may be so much, or by half, larger than listed and still stay in memory */
 #define REAL_OCTETS_MIN (128ULL * 1024 * 1024) /* a message may really bring this much, or 4 times what was listed */
@@ -42,7 +43,7 @@ static bool charge(struct mailbox *mailbox, size_t index)
     const struct pop3_entry *entry = entry_of(mailbox, index);
     uint64_t octets = entry->has_octets ? entry->octets : UNLISTED_OCTETS;
     bool large = octets > memory_limit(mailbox);
-    uint64_t memory = (large ? SPILLED_MEMORY : octets) + sizeof(struct delivery_job);
+    uint64_t memory = (large ? SPILLED_MEMORY : octets) + sizeof(struct delivery_job) + JOB_EXTRAS;
     uint64_t file = large ? octets : 0;
 
     if (mailbox->under_way > 0 &&

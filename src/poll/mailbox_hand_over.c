@@ -6,6 +6,7 @@
 #include "poll/mailbox_private.h"
 #include "report/log.h"
 
+#define USUAL_TRACE 300 /* octets of a trace header, more seldom */
 #define OWED_MAX (1024 * 1024) /* octets of recipients of one message */
 
 static const struct config_destination *destination_of(const struct mailbox *mailbox)
@@ -24,22 +25,18 @@ static void write_trace(struct mailbox *mailbox, struct delivery_job *job)
                                    .id = id,
                                    .recipient = job->transaction.rcpt_count == 1 ? job->rcpt[0].address : NULL,
                                    .when = (time_t)mailbox->limits.now};
-    struct buf out;
 
-    (void)snprintf(id, sizeof(id), "%llx.%llx", (unsigned long long)mailbox->limits.now, (unsigned long long)job->row);
-    buf_init(&out, sizeof(job->trace) - 1);
-    if (envelope_trace_header(&out, &trace) == 0) {
-        memcpy(job->trace, out.data, out.len);
-        job->trace_len = out.len;
-    }
-    buf_free(&out);
+    (void)snprintf(id, sizeof(id), "%llx.%llx", (unsigned long long)mailbox->limits.now,
+                   (unsigned long long)job->row);
+    /* A trace header that has no room is left out: the message matters more. */
+    if (buf_reserve(&job->trace, USUAL_TRACE) < 0 || envelope_trace_header(&job->trace, &trace) < 0)
+        buf_clear(&job->trace);
 }
 
 static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
 {
     const struct config_list *trusted = &mailbox->account->trusted_hosts;
     struct envelope_client client;
-    struct buf attributes;
     char name[512];
     char helo[512];
     const char *header;
@@ -54,10 +51,8 @@ static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
     }
     if (!envelope_xtext(client.name, name, sizeof(name)) || !envelope_xtext(client.helo, helo, sizeof(helo)))
         return;
-    buf_init(&attributes, sizeof(job->xclient) - 1);
-    if (buf_printf(&attributes, "ADDR=%s NAME=%s HELO=%s", client.address, name, helo) == 0)
-        memcpy(job->xclient, attributes.data, attributes.len + 1);
-    buf_free(&attributes);
+    if (buf_printf(&job->xclient, "ADDR=%s NAME=%s HELO=%s", client.address, name, helo) < 0)
+        buf_clear(&job->xclient);
 }
 
 /* Of an oversize message: whether its notice was delivered. The row remembers that until the message itself

@@ -13,8 +13,8 @@
 #include "report/outcome.h"
 #include "report/progress.h"
 
-#define MEMORY_WINDOW (3 * 512 * 1024)         /* octets of messages in memory, shared by the mailboxes of a destination */
-#define MEMORY_WINDOW_MIN (64 * 1024)          /* for each mailbox */
+#define MEMORY_WINDOW (1408 * 1024)            /* octets of messages in memory, shared by the mailboxes of a destination */
+#define MEMORY_WINDOW_MIN (256 * 1024)         /* for each mailbox: 20 of them must not cost round trips */
 #define FILE_WINDOW (128ULL * 1024 * 1024)     /* octets of messages in temporary files */
 #define FILE_WINDOW_MIN (8ULL * 1024 * 1024)
 #define NAMES_MAX 4096

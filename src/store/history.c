@@ -232,7 +232,7 @@ static int open_writing(struct history *history, struct fault *fault)
         return -1;
     if (sqlite3_exec(
             history->db,
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -512;"
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -256;"
             "PRAGMA journal_size_limit = " LOG_LIMIT,
             NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_wal_autocheckpoint(history->db, CHECKPOINT_PAGES) != SQLITE_OK)
