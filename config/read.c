@@ -194,7 +194,8 @@ static bool is_credential(const char *path)
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     size_t len = directory != NULL ? strlen(directory) : 0;
 
-    return len > 0 && strncmp(path, directory, len) == 0 && path[len] == '/' && strchr(path + len + 1, '/') == NULL;
+    return len > 0 && strncmp(path, directory, len) == 0 && path[len] == '/' &&
+           strchr(path + len + 1, '/') == NULL;
 }
 
 static bool is_exposed(const char *path, const struct stat *st)

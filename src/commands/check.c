@@ -97,8 +97,9 @@ static void check_fetchrc(struct check *check, struct report *report)
     struct check_subject subject;
 
     check_subject(&subject, "fetchrc", NULL, config->path);
-    check_found(&subject, "fetchrc", CHECK_OK, "%zu accounts, %zu destinations", config->account_count,
-                config->destination_count);
+    check_found(&subject, "fetchrc", CHECK_OK, "%zu account%s, %zu destination%s", config->account_count,
+                config->account_count == 1 ? "" : "s", config->destination_count,
+                config->destination_count == 1 ? "" : "s");
     look_at_state(check, &subject);
     tell(report, &subject, NULL);
     check_free(&subject);

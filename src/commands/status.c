@@ -31,7 +31,8 @@ static int take(void *context, const struct history_summary *summary)
             high = middle;
     }
     /* An account may have been named twice. */
-    for (; low < table->count && strcmp(table->sorted[low]->account->identity, summary->identity) == 0; low++) {
+    for (; low < table->count && strcmp(table->sorted[low]->account->identity, summary->identity) == 0;
+         low++) {
         table->sorted[low]->summary = *summary;
         table->sorted[low]->known = true;
     }
@@ -64,8 +65,8 @@ static int judge(struct status_table *table)
 
     for (i = 0; i < table->count; i++) {
         struct status_row *row = &table->rows[i];
-        row->healthy = !row->account->enabled ||
-                       (row->known && row->summary.mailbox.last_success >= table->now - table->config->stale_after);
+        row->healthy = !row->account->enabled || (row->known && row->summary.mailbox.last_success >=
+                                                                    table->now - table->config->stale_after);
         if (!row->healthy)
             status = EX_TEMPFAIL;
     }

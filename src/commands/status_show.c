@@ -104,7 +104,8 @@ static void print_waits(const struct history_mailbox *mailbox, int64_t now, size
                    format_time(mailbox->poll_not_before, when, sizeof(when)));
 }
 
-static void print_figures(const struct status_table *table, const struct history_summary *summary, size_t columns)
+static void print_figures(const struct status_table *table, const struct history_summary *summary,
+                          size_t columns)
 {
     uint64_t week_messages = 0;
     uint64_t week_octets = 0;
@@ -185,18 +186,19 @@ static json_t *json_of(const struct status_row *row)
         {"quarantined", summary->quarantined},
         {"owed_deletions", summary->owed_deletions},
     };
-    json_t *object = json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "account", row->account->peer.title, "mailbox",
-                               row->account->identity, "enabled", (int)row->account->enabled, "healthy",
-                               (int)row->healthy, "last_fault", mailbox->last_fault, "last_fault_class",
-                               mailbox->last_fault_class);
+    json_t *object = json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "account", row->account->peer.title,
+                               "mailbox", row->account->identity, "enabled", (int)row->account->enabled,
+                               "healthy", (int)row->healthy, "last_fault", mailbox->last_fault,
+                               "last_fault_class", mailbox->last_fault_class);
     json_t *week = json_array();
     size_t i;
 
     for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         (void)json_object_set_new(object, numbers[i].key, json_integer((json_int_t)numbers[i].number));
     for (i = 0; i < DAYS; i++)
-        (void)json_array_append_new(week, json_pack("{s:I, s:I}", "messages", (json_int_t)summary->week_messages[i],
-                                                    "octets", (json_int_t)summary->week_octets[i]));
+        (void)json_array_append_new(week,
+                                    json_pack("{s:I, s:I}", "messages", (json_int_t)summary->week_messages[i],
+                                              "octets", (json_int_t)summary->week_octets[i]));
     (void)json_object_set_new(object, "week", week);
     return object;
 }

@@ -166,7 +166,8 @@ struct delivery *delivery_new(const struct config_destination *destination, cons
     if (destination->socket != NULL)
         (void)snprintf(delivery->label, sizeof(delivery->label), "%s", destination->socket);
     else
-        (void)snprintf(delivery->label, sizeof(delivery->label), "%s:%u", destination->peer.host, destination->peer.port);
+        (void)snprintf(delivery->label, sizeof(delivery->label), "%s:%u", destination->peer.host,
+                       destination->peer.port);
     delivery->limit = destination->connections;
     delivery->threads = calloc(destination->connections, sizeof(*delivery->threads));
     buf_init(&delivery->secret, SECRET_MAX);

@@ -56,7 +56,8 @@ static int fetch_secret(struct delivery *delivery, struct fault *fault)
 
     (void)pthread_mutex_lock(&delivery->secret_mutex);
     if (delivery->secret.len == 0)
-        result = connect_destination_secret(delivery->config, delivery->destination, &delivery->secret, fault);
+        result = connect_destination_secret(delivery->config, delivery->destination, &delivery->secret,
+                                            fault);
     (void)pthread_mutex_unlock(&delivery->secret_mutex);
     return result;
 }
@@ -121,7 +122,8 @@ static void record(struct session *session, struct delivery_job *job, const stru
     }
     /* The receipt went into the space that was kept back for it; there is none for another. */
     if (history_exhausted(session->delivery->history)) {
-        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_STATE, "history", "the disk that holds the history is full");
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_STATE, "history",
+                        "the disk that holds the history is full");
         delivery_stop_all(session->delivery, &fault);
     }
     if (verdict->receipt.delivered)
@@ -244,7 +246,8 @@ static int introduce_client(struct session *session, struct delivery_job *job, s
         session->delivery->warned_xclient = true;
         (void)pthread_mutex_unlock(&session->delivery->mutex);
         if (warn)
-            log_line(LOG_LEVEL_WARNING, title_of(session), "offers no XCLIENT; is this host in smtpd_authorized_xclient_hosts?");
+            log_line(LOG_LEVEL_WARNING, title_of(session),
+                     "offers no XCLIENT; is this host in smtpd_authorized_xclient_hosts?");
         return 0;
     }
     smtp_reply_clear(&reply);
@@ -263,8 +266,9 @@ static int introduce_client(struct session *session, struct delivery_job *job, s
         job->transaction.stage = "XCLIENT";
         job->transaction.reply = reply;
     }
-    return result < 0 ? -1 : fault_set(fault, FAULT_OF_DESTINATION, FAULT_RETRY, "XCLIENT", "%s refused XCLIENT: %s",
-                                       session->delivery->label, reply.text);
+    return result < 0 ? -1
+                      : fault_set(fault, FAULT_OF_DESTINATION, FAULT_RETRY, "XCLIENT",
+                                  "%s refused XCLIENT: %s", session->delivery->label, reply.text);
 }
 
 static int begin(struct session *session, struct delivery_job *job, struct fault *fault)
@@ -272,7 +276,10 @@ static int begin(struct session *session, struct delivery_job *job, struct fault
     job->transaction.message = job->message;
     job->transaction.trace = job->trace.data;
     job->transaction.trace_len = job->trace.len;
+    /* Where the server takes no such address the null sender is better than mail that never arrives. */
     job->transaction.sender = job->sender;
+    if (envelope_address_utf8(job->sender) && !smtp_extensions(session->smtp)->smtputf8)
+        job->transaction.sender = "";
     job->begun = true;
     return smtp_begin(session->smtp, &job->transaction, fault);
 }

@@ -66,6 +66,7 @@ void delivery_tell(const struct delivery_job *job, const struct history_receipt 
         return;
     if (receipt->delivered)
         tell_delivered(job, duration);
-    if (job->outcome == DELIVERY_OWED || job->outcome == DELIVERY_REFUSED || job->outcome == DELIVERY_DEFERRED)
+    if (job->outcome == DELIVERY_OWED || job->outcome == DELIVERY_REFUSED ||
+        job->outcome == DELIVERY_DEFERRED)
         tell_undelivered(job, receipt->reply, duration);
 }

@@ -48,7 +48,8 @@ static bool enter(struct mailbox *mailbox)
         mailbox->lock = lock_take(mailbox->params->state_dir, mailbox->account->identity, 0, &busy, &fault);
         if (mailbox->lock < 0 && busy) {
             mailbox->outcome->busy = true;
-            log_line(LOG_LEVEL_INFO, title_of(mailbox), "another run is polling %s", mailbox->account->identity);
+            log_line(LOG_LEVEL_INFO, title_of(mailbox), "another run is polling %s",
+                     mailbox->account->identity);
             return false;
         }
         if (mailbox->lock < 0) {
@@ -62,7 +63,8 @@ static bool enter(struct mailbox *mailbox)
     }
     mailbox->limits.newest_receipt = mailbox->record.newest_receipt;
     if (mailbox->limits.now < mailbox->record.newest_receipt)
-        log_line(LOG_LEVEL_WARNING, title_of(mailbox), "the clock stands before the newest receipt; nothing is deleted for its age");
+        log_line(LOG_LEVEL_WARNING, title_of(mailbox),
+                 "the clock stands before the newest receipt; nothing is deleted for its age");
     return !mailbox_left_alone(mailbox);
 }
 
@@ -79,8 +81,8 @@ static int list(struct mailbox *mailbox)
         mailbox->result.login_delay = capabilities->login_delay;
     if (capabilities->expire_given && !capabilities->expire_never && capabilities->expire_days == 0 &&
         mailbox->limits.keep)
-        log_line(LOG_LEVEL_WARNING, title_of(mailbox), "%s deletes what was retrieved (EXPIRE 0), whatever keep says",
-                 mailbox->account->peer.host);
+        log_line(LOG_LEVEL_WARNING, title_of(mailbox),
+                 "%s deletes what was retrieved (EXPIRE 0), whatever keep says", mailbox->account->peer.host);
     return 0;
 }
 
@@ -145,7 +147,8 @@ static int commit_plan(struct mailbox *mailbox)
                                    .present_count = made->present_count,
                                    .absent = made->absent,
                                    .absent_count = made->absent_count,
-                                   .forget_before = mailbox->limits.now - mailbox->params->config->forget_after};
+                                   .forget_before = mailbox->limits.now -
+                                                    mailbox->params->config->forget_after};
     struct fault fault;
     struct buf owed;
     size_t i;
@@ -161,8 +164,8 @@ static int commit_plan(struct mailbox *mailbox)
         if (item->row != NULL)
             mailbox->items[i].row = item->row->id;
         if (wants_row(item))
-            changes.fresh[changes.fresh_count++] =
-                (struct history_new){.uid = item->entry->uid, .octets = item->entry->octets, .owed = owed.data};
+            changes.fresh[changes.fresh_count++] = (struct history_new){
+                .uid = item->entry->uid, .octets = item->entry->octets, .owed = owed.data};
     }
     if (result == 0 && history_plan(mailbox->params->history, mailbox->record.id, &changes, &fault) < 0)
         result = fail(mailbox, &fault);
@@ -215,7 +218,8 @@ static void quit(struct mailbox *mailbox)
         return;
     progress_stage(mailbox->params->progress, mailbox->slot, "deleting");
     if (quit_would_lose_mail(mailbox)) {
-        log_line(LOG_LEVEL_INFO, title_of(mailbox), "no QUIT: the server would delete mail that was not delivered (EXPIRE 0)");
+        log_line(LOG_LEVEL_INFO, title_of(mailbox),
+                 "no QUIT: the server would delete mail that was not delivered (EXPIRE 0)");
         return;
     }
     while (mailbox->pop3 != NULL && mailbox->deletable_first < mailbox->deletable_count) {
@@ -256,8 +260,9 @@ static void tell_signal(struct mailbox *mailbox)
     }
     if (left == 0)
         return;
-    (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_RETRY, "signal", "stopped by a signal, %zu messages stay on %s for the next run",
-                    left, mailbox->account->peer.host);
+    (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_RETRY, "signal",
+                    "stopped by a signal, %zu messages stay on %s for the next run", left,
+                    mailbox->account->peer.host);
     mailbox_fault(mailbox, &fault, NULL);
 }
 
@@ -270,7 +275,8 @@ static void tell_untried(struct mailbox *mailbox)
 
     for (i = mailbox->cursor; i < mailbox->plan.count; i++) {
         enum plan_action action = mailbox->plan.items[i].action;
-        if (action == PLAN_RETRIEVE || action == PLAN_COMPARE || action == PLAN_IDENTIFY || action == PLAN_NOTICE)
+        if (action == PLAN_RETRIEVE || action == PLAN_COMPARE || action == PLAN_IDENTIFY ||
+            action == PLAN_NOTICE)
             untried++;
     }
     mailbox->outcome->waiting_messages += untried;
@@ -337,8 +343,9 @@ static void tell_refused_before(struct mailbox *mailbox)
         if (item->action == PLAN_WAIT && item->row != NULL && item->row->reply != NULL)
             reply = item->row->reply;
     }
-    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_REFUSED, "wait", "%zu message%s refused before, waiting for the next try: %.600s",
-                    count, count == 1 ? "" : "s", reply);
+    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_REFUSED, "wait",
+                    "%zu message%s refused before, waiting for the next try: %.600s", count,
+                    count == 1 ? "" : "s", reply);
     outcome_fault(mailbox->outcome, &fault, true);
     log_fault(title_of(mailbox), &fault);
 }
@@ -355,8 +362,9 @@ static void note_result(struct mailbox *mailbox)
     tell_refused_before(mailbox);
     for (i = 0; i < mailbox->fault_count; i++) {
         const struct mailbox_fault *entry = &mailbox->faults[i];
-        if (gravest == NULL || (fault_graver(entry->fault.class, gravest->fault.class) == entry->fault.class &&
-                                entry->fault.class != gravest->fault.class))
+        if (gravest == NULL ||
+            (fault_graver(entry->fault.class, gravest->fault.class) == entry->fault.class &&
+             entry->fault.class != gravest->fault.class))
             gravest = entry;
     }
     result->success = gravest == NULL;
@@ -405,7 +413,8 @@ void mailbox_poll(const struct mailbox_params *params, struct outcome *outcome,
                   struct mailbox_shared_fault *shared)
 {
     const struct config_account *account = params->account;
-    struct mailbox mailbox = {.params = params, .account = account, .outcome = outcome, .shared = shared, .lock = -1};
+    struct mailbox mailbox = {
+        .params = params, .account = account, .outcome = outcome, .shared = shared, .lock = -1};
     int64_t begun = clock_ms();
 
     mailbox.limits = (struct plan_limits){.keep = account->keep,

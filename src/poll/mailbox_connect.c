@@ -16,8 +16,8 @@ static void describe(const char *path, char *dst, size_t size)
 
     dst[0] = '\0';
     if (path != NULL && stat(path, &status) == 0)
-        (void)snprintf(dst, size, "%llu %lld %lld.%09ld", (unsigned long long)status.st_ino, (long long)status.st_size,
-                       (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+        (void)snprintf(dst, size, "%llu %lld %lld.%09ld", (unsigned long long)status.st_ino,
+                       (long long)status.st_size, (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
 }
 
 /* A digest of what a login depends on, so that a changed setting ends the waiting after a refusal. No secret
@@ -33,8 +33,8 @@ static void digest_settings(struct mailbox *mailbox)
 
     describe(mailbox->params->config->path, fetchrc, sizeof(fetchrc));
     describe(peer->secret.password_file, password_file, sizeof(password_file));
-    len = snprintf(text, sizeof(text), "%s\n%u\n%d\n%d\n%s\n%s\n%s\n%s\n", peer->host, peer->port, (int)peer->tls,
-                   (int)peer->auth, peer->username != NULL ? peer->username : "",
+    len = snprintf(text, sizeof(text), "%s\n%u\n%d\n%d\n%s\n%s\n%s\n%s\n", peer->host, peer->port,
+                   (int)peer->tls, (int)peer->auth, peer->username != NULL ? peer->username : "",
                    peer->proxy != NULL ? peer->proxy : "", fetchrc, password_file);
     size = len < 0 ? 0 : (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
     (void)EVP_Digest(text, size, mailbox->result.settings, NULL, EVP_sha256(), NULL);
@@ -68,8 +68,8 @@ bool mailbox_left_alone(struct mailbox *mailbox)
         time_t at = (time_t)record->login_retry_at;
         (void)localtime_r(&at, &local);
         (void)strftime(when, sizeof(when), "%H:%M", &local);
-        (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "login", "left alone until %s, because %.400s", when,
-                        record->last_fault);
+        (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "login", "left alone until %s, because %.400s",
+                        when, record->last_fault);
         mailbox->outcome->waiting = true;
         outcome_fault(mailbox->outcome, &fault, true);
         log_fault(mailbox->account->peer.title, &fault);
@@ -85,7 +85,8 @@ bool mailbox_left_alone(struct mailbox *mailbox)
 
 int mailbox_connect(struct mailbox *mailbox)
 {
-    const struct connect_params params = {.config = mailbox->params->config, .state_dir = mailbox->params->state_dir};
+    const struct connect_params params = {.config = mailbox->params->config,
+                                          .state_dir = mailbox->params->state_dir};
     struct pop3_login login;
     struct fault fault;
     int result = connect_mailbox(&mailbox->pop3, &params, mailbox->account, &login, &fault);

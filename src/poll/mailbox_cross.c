@@ -167,7 +167,8 @@ int mailbox_ask_deletions(struct mailbox *mailbox, bool last)
      * delivery. */
     if (mailbox->pop3 == NULL || (pop3_pipelining(mailbox->pop3) && !last))
         return 0;
-    while (mailbox->deletable_first < mailbox->deletable_count && mailbox->question_count < DELETIONS_AT_ONCE) {
+    while (mailbox->deletable_first < mailbox->deletable_count &&
+           mailbox->question_count < DELETIONS_AT_ONCE) {
         if (ask(mailbox, POP3_DELE, mailbox->deletable[mailbox->deletable_first++], &fault) < 0) {
             mailbox_lost(mailbox, &fault);
             return -1;
@@ -180,13 +181,15 @@ static bool wants_retrieval(const struct mailbox *mailbox, size_t item)
 {
     enum plan_action action = mailbox->plan.items[item].action;
 
-    return action == PLAN_RETRIEVE || action == PLAN_COMPARE || action == PLAN_IDENTIFY || action == PLAN_NOTICE;
+    return action == PLAN_RETRIEVE || action == PLAN_COMPARE || action == PLAN_IDENTIFY ||
+           action == PLAN_NOTICE;
 }
 
 /* A full window is asked for more when a quarter of it is free: RETRs go out in batches, not one by one. */
 static bool has_room_again(const struct mailbox *mailbox)
 {
-    return mailbox->under_way <= WINDOW_MESSAGES / 4 * 3 && mailbox->memory <= mailbox->params->window / 4 * 3 &&
+    return mailbox->under_way <= WINDOW_MESSAGES / 4 * 3 &&
+           mailbox->memory <= mailbox->params->window / 4 * 3 &&
            mailbox->file <= mailbox->params->file_window / 4 * 3;
 }
 
@@ -298,8 +301,8 @@ static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3
         return;
     }
     if (!reply->ok) {
-        (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "RETR", "%s refused to hand it over: %s", host_of(mailbox),
-                        reply->text);
+        (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "RETR", "%s refused to hand it over: %s",
+                        host_of(mailbox), reply->text);
         mailbox_leave(mailbox, item, &fault);
         return;
     }
@@ -308,8 +311,8 @@ static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3
         message_free(message);
         mailbox->items[item].state = ITEM_LEFT;
         mailbox_release(mailbox, item);
-        (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "RETR", "%s answered RETR %u out of step", host_of(mailbox),
-                        entry_of(mailbox, item)->number);
+        (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_PROTOCOL, "RETR", "%s answered RETR %u out of step",
+                        host_of(mailbox), entry_of(mailbox, item)->number);
         blame(mailbox, item, &fault);
         lose(mailbox, &fault, false);
     } else if (message != NULL) {
@@ -332,8 +335,8 @@ static void on_deleted(struct mailbox *mailbox, size_t item, const struct pop3_r
             mailbox->gone[mailbox->gone_count++] = mailbox->items[item].row;
         return;
     }
-    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "DELE", "%s refused to delete it: %s", host_of(mailbox),
-                    reply->text);
+    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "DELE", "%s refused to delete it: %s",
+                    host_of(mailbox), reply->text);
     mailbox_fault(mailbox, &fault, mailbox_uid(mailbox, item));
 }
 
@@ -372,8 +375,8 @@ struct message *mailbox_retrieve(struct mailbox *mailbox, size_t item)
     }
     if (reply.ok)
         return read_body(mailbox, item, true);
-    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "RETR", "%s refused to hand it over: %s", host_of(mailbox),
-                    reply.text);
+    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_RETRY, "RETR", "%s refused to hand it over: %s",
+                    host_of(mailbox), reply.text);
     mailbox_leave(mailbox, item, &fault);
     return NULL;
 }

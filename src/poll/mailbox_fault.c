@@ -34,7 +34,8 @@ static void tell(const struct mailbox *mailbox, const struct mailbox_fault *entr
     struct fault fault = entry->fault;
 
     if (entry->uid[0] != '\0' && entry->count == 1)
-        (void)fault_set(&fault, fault.scope, fault.class, fault.stage, "message %s: %.640s", entry->uid, entry->fault.text);
+        (void)fault_set(&fault, fault.scope, fault.class, fault.stage, "message %s: %.640s", entry->uid,
+                        entry->fault.text);
     else if (entry->uid[0] != '\0')
         (void)fault_set(&fault, fault.scope, fault.class, fault.stage, "%zu messages, %s the first: %.600s",
                         entry->count, entry->uid, entry->fault.text);
@@ -59,10 +60,10 @@ void mailbox_tell_faults(struct mailbox *mailbox, const struct history_mailbox *
         else if (counted)
             tell(mailbox, entry);
         else
-            log_line(LOG_LEVEL_INFO, mailbox->account->peer.title, "passing (%u in a row): %s", after->failed_runs,
-                     entry->fault.text);
+            log_line(LOG_LEVEL_INFO, mailbox->account->peer.title, "passing (%u in a row): %s",
+                     after->failed_runs, entry->fault.text);
     }
     if (mailbox->faults_left_out > 0)
-        log_line(LOG_LEVEL_ERROR, mailbox->account->peer.title, "%zu more faults of other kinds; see popferry history",
-                 mailbox->faults_left_out);
+        log_line(LOG_LEVEL_ERROR, mailbox->account->peer.title,
+                 "%zu more faults of other kinds; see popferry history", mailbox->faults_left_out);
 }

@@ -23,7 +23,8 @@ static void write_trace(struct mailbox *mailbox, struct delivery_job *job)
                                    .here = destination_of(mailbox)->helo,
                                    .tls = wire_encrypted(wire),
                                    .id = id,
-                                   .recipient = job->transaction.rcpt_count == 1 ? job->rcpt[0].address : NULL,
+                                   .recipient = job->transaction.rcpt_count == 1 ? job->rcpt[0].address
+                                                                                 : NULL,
                                    .when = (time_t)mailbox->limits.now};
 
     (void)snprintf(id, sizeof(id), "%llx.%llx", (unsigned long long)mailbox->limits.now,
@@ -46,7 +47,8 @@ static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
         return;
     header = message_header(job->message, &len);
     if (!envelope_client(header, len, (const char *const *)trusted->items, trusted->count, &client)) {
-        log_line(LOG_LEVEL_WARNING, mailbox->account->peer.title, "message %s: no XCLIENT: %s", job->uid, client.reason);
+        log_line(LOG_LEVEL_WARNING, mailbox->account->peer.title, "message %s: no XCLIENT: %s", job->uid,
+                 client.reason);
         return;
     }
     if (!envelope_xtext(client.name, name, sizeof(name)) || !envelope_xtext(client.helo, helo, sizeof(helo)))
@@ -130,7 +132,8 @@ static int adopt(struct mailbox *mailbox, size_t item, const struct message *mes
 }
 
 /* A message that is where it belongs already. Takes the message. */
-static void known(struct mailbox *mailbox, size_t item, struct message *message, const struct history_row *row)
+static void known(struct mailbox *mailbox, size_t item, struct message *message,
+                  const struct history_row *row)
 {
     const struct plan_item *planned = &mailbox->plan.items[item];
     uint64_t octets = planned->entry->octets;
@@ -163,8 +166,8 @@ static void known(struct mailbox *mailbox, size_t item, struct message *message,
 /* The message turned out to be another one than the row remembers: new mail under a reused UID. */
 static int reuse_row(struct mailbox *mailbox, size_t item, const char *owed, struct fault *fault)
 {
-    return history_reused(mailbox->params->history, mailbox->items[item].row, mailbox->plan.items[item].entry->octets,
-                          owed, fault);
+    return history_reused(mailbox->params->history, mailbox->items[item].row,
+                          mailbox->plan.items[item].entry->octets, owed, fault);
 }
 
 static bool same_message(const struct history_row *row, const struct message *message)
@@ -178,7 +181,8 @@ static bool row_is_owed(const struct history_row *row)
 }
 
 /* Decide who gets the message, with its row in the history made right first. Takes the message. */
-static void deliver(struct mailbox *mailbox, size_t item, struct message *message, const struct history_row *row)
+static void deliver(struct mailbox *mailbox, size_t item, struct message *message,
+                    const struct history_row *row)
 {
     struct buf owed;
     struct fault fault;
@@ -187,7 +191,8 @@ static void deliver(struct mailbox *mailbox, size_t item, struct message *messag
     mailbox->items[item].refused_before = row != NULL && row->refusals > 0;
     mailbox->items[item].first_seen = row != NULL ? row->first_seen : mailbox->limits.now;
     buf_init(&owed, OWED_MAX);
-    if (row != NULL && row_is_owed(row) && (!row->has_digest || same_message(row, message)) && row->owed != NULL)
+    if (row != NULL && row_is_owed(row) && (!row->has_digest || same_message(row, message)) &&
+        row->owed != NULL)
         (void)buf_puts(&owed, row->owed);
     if (owed.len == 0)
         mailbox_recipients(mailbox, message, &owed);
@@ -195,7 +200,8 @@ static void deliver(struct mailbox *mailbox, size_t item, struct message *messag
         result = fault_set(&fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "RCPT", "has no recipient");
     else if (mailbox->items[item].row == 0)
         result = make_row(mailbox, item, message, owed.data, &fault);
-    else if (row != NULL && !notice_came(row) && (!row_is_owed(row) || (row->has_digest && !same_message(row, message)))) {
+    else if (row != NULL && !notice_came(row) &&
+             (!row_is_owed(row) || (row->has_digest && !same_message(row, message)))) {
         result = reuse_row(mailbox, item, owed.data, &fault);
         mailbox->items[item].refused_before = false;
     }
@@ -217,8 +223,8 @@ static bool looped(struct mailbox *mailbox, size_t item, const struct message *m
     header = message_header(message, &len);
     if (!envelope_looped(header, len, destination_of(mailbox)->helo, mailbox->account->max_hops))
         return false;
-    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_REFUSED, "loop", "came through this host more than %u times: a mail loop",
-                    mailbox->account->max_hops);
+    (void)fault_set(&fault, FAULT_OF_MESSAGE, FAULT_REFUSED, "loop",
+                    "came through this host more than %u times: a mail loop", mailbox->account->max_hops);
     mailbox_leave(mailbox, item, &fault);
     return true;
 }

@@ -44,7 +44,8 @@ static int read_top(struct mailbox *mailbox, char *uid, struct fault *fault)
 }
 
 /* TOP n 0 for each entry of `wanting`; uids has TOP_UID_SIZE octets for each. */
-static int ask_tops(struct mailbox *mailbox, struct pop3_entry **wanting, size_t count, char *uids, struct fault *fault)
+static int ask_tops(struct mailbox *mailbox, struct pop3_entry **wanting, size_t count, char *uids,
+                    struct fault *fault)
 {
     size_t asked = 0;
     size_t i;
@@ -79,7 +80,8 @@ int mailbox_identify_by_top(struct mailbox *mailbox)
         return 0;
     wanting = malloc((listing->count + 1) * sizeof(struct pop3_entry *));
     for (i = 0; wanting != NULL && i < listing->count; i++) {
-        if (listing->entries[i].uid == NULL && (kept || plan_oversize(&listing->entries[i], &mailbox->limits)))
+        if (listing->entries[i].uid == NULL &&
+            (kept || plan_oversize(&listing->entries[i], &mailbox->limits)))
             wanting[count++] = &listing->entries[i];
     }
     if (wanting != NULL && count > 0)
@@ -148,7 +150,8 @@ static int index_digests(struct mailbox *mailbox)
     return 0;
 }
 
-static const struct history_row *find_listed(struct mailbox *mailbox, const unsigned char *digest, bool nameless)
+static const struct history_row *find_listed(struct mailbox *mailbox, const unsigned char *digest,
+                                             bool nameless)
 {
     size_t low = 0;
     size_t high = mailbox->digest_count;
@@ -165,7 +168,8 @@ static const struct history_row *find_listed(struct mailbox *mailbox, const unsi
         bool *used = &mailbox->row_used[row - mailbox->rows.rows];
         if (memcmp(row->digest, digest, MESSAGE_DIGEST_SIZE) != 0)
             break;
-        if (!*used && (!nameless || starts_with(row->uid, PLAN_DIGEST_UID) || starts_with(row->uid, PLAN_TOP_UID))) {
+        if (!*used &&
+            (!nameless || starts_with(row->uid, PLAN_DIGEST_UID) || starts_with(row->uid, PLAN_TOP_UID))) {
             *used = true;
             return row;
         }
@@ -200,7 +204,8 @@ const struct history_row *mailbox_identified(struct mailbox *mailbox, const stru
     row = find_listed(mailbox, message_digest(message), false);
     if (row != NULL)
         return row;
-    if (history_find_digest(mailbox->params->history, mailbox->record.id, message_digest(message), rows, &fault) < 0) {
+    if (history_find_digest(mailbox->params->history, mailbox->record.id, message_digest(message), rows,
+                            &fault) < 0) {
         mailbox_fault(mailbox, &fault, NULL);
         return NULL;
     }

@@ -41,16 +41,18 @@ static int write_text(struct message *notice, const struct mailbox *mailbox, siz
     const struct config_peer *peer = &mailbox->account->peer;
     char human[HUMAN_SIZE];
     char text[2048];
-    int n = snprintf(text, sizeof(text),
-                     "X-Popferry-Oversize: %llu\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                     "Content-Transfer-Encoding: 8bit\r\n\r\n"
-                     "This message has %llu octets (%s). That is more than max_size allows,\r\n"
-                     "so it stays on %.300s and only its header was delivered.\r\n"
-                     "To get all of it:\r\n\r\n    popferry run --all-sizes %.200s\r\n",
-                     octets, octets, human_octets(human, octets), peer->host, peer->title);
+    int n = snprintf(
+        text, sizeof(text),
+        "X-Popferry-Oversize: %llu\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        "Content-Transfer-Encoding: 8bit\r\n\r\n"
+        "This message has %llu octets (%s). That is more than max_size allows,\r\n"
+        "so it stays on %.300s and only its header was delivered.\r\n"
+        "To get all of it:\r\n\r\n    popferry run --all-sizes %.200s\r\n",
+        octets, octets, human_octets(human, octets), peer->host, peer->title);
 
     if (n < 0 || (size_t)n >= sizeof(text))
-        return fault_set(fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "TOP", "the notice of its size is too long");
+        return fault_set(fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "TOP",
+                         "the notice of its size is too long");
     return message_write(notice, text, (size_t)n, fault);
 }
 

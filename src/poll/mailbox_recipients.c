@@ -52,7 +52,8 @@ static void unknown_recipient(void *context, const char *address)
     if (++mailbox->unknown_count <= UNKNOWN_TOLD)
         log_line(LOG_LEVEL_WARNING, title, "no map rule for <%s>", quoted);
     else
-        log_line(LOG_LEVEL_WARNING, title, "no map rule for <%s>, nor for others that are not told any more", quoted);
+        log_line(LOG_LEVEL_WARNING, title, "no map rule for <%s>, nor for others that are not told any more",
+                 quoted);
 }
 
 static void all_recipients(const struct config_account *account, struct buf *owed)

@@ -60,18 +60,19 @@ static struct message *wrap(const struct mailbox *mailbox, size_t item, const st
     long long row = (long long)mailbox->items[item].row;
     struct message *wrapper = message_new(message_octets(refused), WRAPPER_MEMORY, UINT64_MAX);
     char text[4096];
-    int n = snprintf(text, sizeof(text),
-                     "From: popferry <postmaster@%s>\r\nTo: <%s>\r\nSubject: Refused mail of account %s\r\n"
-                     "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-                     "Content-Type: multipart/mixed; boundary=\"popferry-%llx-%llx\"\r\n\r\n"
-                     "--popferry-%llx-%llx\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-                     "The server %s refused this message (UID %.100s) of account %s:\r\n\r\n    %.500s\r\n\r\n"
-                     "It is attached and will be deleted from %s.\r\n\r\n"
-                     "--popferry-%llx-%llx\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n"
-                     "Content-Disposition: attachment\r\n\r\n",
-                     account->destination->helo, account->reject_recipient, account->peer.title, when, row, when, row,
-                     account->destination->peer.title, mailbox_uid(mailbox, item), account->peer.title,
-                     words_of(mailbox, item), account->peer.host, when, row);
+    int n = snprintf(
+        text, sizeof(text),
+        "From: popferry <postmaster@%s>\r\nTo: <%s>\r\nSubject: Refused mail of account %s\r\n"
+        "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
+        "Content-Type: multipart/mixed; boundary=\"popferry-%llx-%llx\"\r\n\r\n"
+        "--popferry-%llx-%llx\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+        "The server %s refused this message (UID %.100s) of account %s:\r\n\r\n    %.500s\r\n\r\n"
+        "It is attached and will be deleted from %s.\r\n\r\n"
+        "--popferry-%llx-%llx\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n"
+        "Content-Disposition: attachment\r\n\r\n",
+        account->destination->helo, account->reject_recipient, account->peer.title, when, row, when, row,
+        account->destination->peer.title, mailbox_uid(mailbox, item), account->peer.title,
+        words_of(mailbox, item), account->peer.host, when, row);
     char tail[96];
     int t = snprintf(tail, sizeof(tail), "\r\n--popferry-%llx-%llx--\r\n", when, row);
 
@@ -171,7 +172,8 @@ void mailbox_deal_with_rejected(struct mailbox *mailbox)
 {
     size_t i;
 
-    if (mailbox->rejected == 0 || mailbox->account->on_reject == CONFIG_REJECT_KEEP || !server_takes_others(mailbox))
+    if (mailbox->rejected == 0 || mailbox->account->on_reject == CONFIG_REJECT_KEEP ||
+        !server_takes_others(mailbox))
         return;
     for (i = 0; i < mailbox->plan.count && mailbox->pop3 != NULL; i++) {
         if (mailbox->items[i].state == ITEM_REJECTED && !delivery_down(mailbox->params->delivery))

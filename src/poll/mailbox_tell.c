@@ -24,7 +24,8 @@ static void tell_message(const struct mailbox *mailbox, enum log_level level, co
                               .text = text};
 
     if (entry->has_octets)
-        (void)snprintf(text, sizeof(text), "message %.200s (%s) %s", event.uidl, human_octets(octets, entry->octets), what);
+        (void)snprintf(text, sizeof(text), "message %.200s (%s) %s", event.uidl,
+                       human_octets(octets, entry->octets), what);
     else
         (void)snprintf(text, sizeof(text), "message %.200s %s", event.uidl, what);
     log_event(level, title_of(mailbox), &event);
@@ -87,9 +88,15 @@ static void show_counts(const struct mailbox *mailbox)
 void mailbox_show_plan(const struct mailbox *mailbox)
 {
     static const char *const names[] = {
-        [PLAN_RETRIEVE] = "retrieve",   [PLAN_COMPARE] = "compare",       [PLAN_IDENTIFY] = "compare",
-        [PLAN_DELETE] = "delete",       [PLAN_NOTICE] = "notice",         [PLAN_KEEP] = "keep",
-        [PLAN_WAIT] = "refused before", [PLAN_OVERSIZE] = "over max_size", [PLAN_LATER] = "beyond max_messages",
+        [PLAN_RETRIEVE] = "retrieve",
+        [PLAN_COMPARE] = "compare",
+        [PLAN_IDENTIFY] = "compare",
+        [PLAN_DELETE] = "delete",
+        [PLAN_NOTICE] = "notice",
+        [PLAN_KEEP] = "keep",
+        [PLAN_WAIT] = "refused before",
+        [PLAN_OVERSIZE] = "over max_size",
+        [PLAN_LATER] = "beyond max_messages",
     };
     char uid[128];
     size_t i;
@@ -119,8 +126,8 @@ void mailbox_tell_polled(const struct mailbox *mailbox)
 {
     const struct outcome *outcome = mailbox->outcome;
     char text[256];
-    struct log_event event = {.event = "polled", .size = (int64_t)outcome->octets, .duration = outcome->duration_ms,
-                              .text = text};
+    struct log_event event = {
+        .event = "polled", .size = (int64_t)outcome->octets, .duration = outcome->duration_ms, .text = text};
 
     (void)snprintf(text, sizeof(text), "%llu delivered, %llu deleted, %llu kept, %llu refused, %llu waiting",
                    (unsigned long long)outcome->delivered, (unsigned long long)outcome->deleted,

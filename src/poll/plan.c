@@ -129,7 +129,8 @@ static void decide(struct plan_item *item, const struct pop3_entry *entry, const
     else
         item->action = action_of_known(entry, row, limits);
     /* A header that is unknown: the message may be known all the same, by a UID or by its whole digest. */
-    if (row == NULL && item->action == PLAN_RETRIEVE && strncmp(entry->uid, PLAN_TOP_UID, strlen(PLAN_TOP_UID)) == 0)
+    if (row == NULL && item->action == PLAN_RETRIEVE &&
+        strncmp(entry->uid, PLAN_TOP_UID, strlen(PLAN_TOP_UID)) == 0)
         item->action = PLAN_IDENTIFY;
     /* A known message that must be read again to be known: too large is too large. */
     if (item->action == PLAN_COMPARE && plan_oversize(entry, limits))

@@ -36,7 +36,9 @@ struct poll {
 
 static struct delivery *delivery_of(const struct poll *poll, const struct config_account *account)
 {
-    return poll->deliveries == NULL ? NULL : poll->deliveries[account->destination - poll->params->config->destinations];
+    return poll->deliveries == NULL
+               ? NULL
+               : poll->deliveries[account->destination - poll->params->config->destinations];
 }
 
 /* How many mailboxes of one destination are polled at the same time, at most. */
@@ -196,7 +198,8 @@ static void tell_shared(struct poll *poll)
         for (j = i; j < count; j++) {
             if (!poll->shared[j].met || strcmp(poll->shared[j].fault.text, poll->shared[i].fault.text) != 0)
                 continue;
-            if (!cut && buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", poll->outcomes[j].account) < 0) {
+            if (!cut &&
+                buf_printf(&names, "%s%s", names.len > 0 ? ", " : "", poll->outcomes[j].account) < 0) {
                 (void)buf_puts(&names, ", ...");
                 cut = true;
             }

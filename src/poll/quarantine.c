@@ -14,7 +14,8 @@
 
 static int state_fault(struct fault *fault, const char *path)
 {
-    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "quarantine", "cannot write %.500s: %s", path, strerror(errno));
+    return fault_set(fault, FAULT_OF_RUN, FAULT_STATE, "quarantine", "cannot write %.500s: %s", path,
+                     strerror(errno));
 }
 
 static int make_dirs(const char *state_dir, struct fault *fault)
@@ -120,7 +121,8 @@ int quarantine_put(const char *state_dir, const struct message *message, int64_t
 
     if (make_dirs(state_dir, fault) < 0)
         return -1;
-    (void)snprintf(name, sizeof(name), "%lld.M%lldP%ld.popferry", (long long)time(NULL), (long long)id, (long)getpid());
+    (void)snprintf(name, sizeof(name), "%lld.M%lldP%ld.popferry", (long long)time(NULL), (long long)id,
+                   (long)getpid());
     (void)snprintf(tmp, sizeof(tmp), "%s/quarantine/tmp/%s", state_dir, name);
     (void)snprintf(target, sizeof(target), "%s/quarantine/new/%s", state_dir, name);
     if (write_file(tmp, message, fault) < 0)

@@ -97,7 +97,8 @@ int verdict_of(struct delivery_job *job, const char *destination, struct verdict
     *verdict = (struct verdict){.owed = still_owed(job)};
     if (verdict->owed == NULL)
         return -1;
-    verdict->receipt = (struct history_receipt){.id = job->row, .state = job->waiting_state, .owed = verdict->owed};
+    verdict->receipt = (struct history_receipt){
+        .id = job->row, .state = job->waiting_state, .owed = verdict->owed};
     if (job->message != NULL)
         verdict->receipt.digest = message_digest(job->message);
     verdict->receipt.octets = job->octets;

@@ -59,14 +59,16 @@ class Extensions(Case):
         smtp = self.cross(letters(1), ("SMTPUTF8",), recipients=["jürgen@example.test"])
         self.assertEqual((smtp.accepted[0].recipients, smtp.accepted[0].parameters), (["jürgen@example.test"], "SMTPUTF8"))
 
-    def test_without_smtputf8_such_a_message_is_refused_by_name_and_stays(self):
-        smtp = self.cross([FRENCH, letter(2)], ("PIPELINING",), REFUSED)
-        self.assert_names(self.run_, "thomas", "SMTPUTF8")
-        self.assert_arrived(smtp, [letter(2)])
-        self.assertEqual(self.left, [FRENCH])
+    def test_without_smtputf8_such_a_sender_gives_way_to_the_null_sender(self):
+        smtp = self.cross([FRENCH, letter(2)], ("PIPELINING",), to={"connections": 1})
+        self.assertEqual([m.sender for m in smtp.accepted], ["", "alice@example.test"])
+        self.assert_arrived(smtp, [FRENCH, letter(2)])
+        self.assertEqual(self.left, [])
 
-    def test_a_sender_of_ones_own_lets_it_pass(self):
-        self.assert_arrived(self.cross([FRENCH], (), sender="<>"), [FRENCH])
+    def test_without_smtputf8_such_a_recipient_is_refused_by_name_and_the_message_stays(self):
+        self.cross(letters(1), ("PIPELINING",), REFUSED, recipients=["jürgen@example.test"])
+        self.assert_names(self.run_, "thomas", "SMTPUTF8")
+        self.assertEqual(self.left, letters(1))
 
     @cases({"pipelined": (["PIPELINING", "CHUNKING"],), "one by one": (["CHUNKING"],)})
     def test_chunks_where_they_are_wanted_and_announced(self, extensions):
