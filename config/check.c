@@ -1,4 +1,5 @@
 /* Each section as a whole: what was not written is filled in, what does not go together is a mistake. */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,10 +120,27 @@ static void check_destination_login(const struct check *check, const struct conf
              "the username has no password; write password_command, password_file, credential or password");
 }
 
+/* An IP address stands as an address literal in EHLO (RFC 5321 section 4.1.3). */
+static void fill_literal(struct loading *loading, struct config_destination *destination, const char *form)
+{
+    char literal[INET6_ADDRSTRLEN + sizeof("[IPv6:]")];
+
+    (void)snprintf(literal, sizeof(literal), form, destination->helo);
+    free(destination->helo);
+    destination->helo = NULL;
+    fill(loading, &destination->helo, literal);
+}
+
 /* No look-up: DNS may be slow, or gone, while a fetchrc is read. */
 static void fill_helo(struct loading *loading, struct config_destination *destination)
 {
     struct utsname here;
+    struct in6_addr address;
+
+    if (destination->helo != NULL && inet_pton(AF_INET, destination->helo, &address) == 1)
+        fill_literal(loading, destination, "[%s]");
+    else if (destination->helo != NULL && inet_pton(AF_INET6, destination->helo, &address) == 1)
+        fill_literal(loading, destination, "[IPv6:%s]");
 
     if (uname(&here) == 0 && value_host(here.nodename) == NULL)
         fill(loading, &destination->helo, here.nodename);

@@ -117,6 +117,14 @@ class DeliverAndDelete(Case):
         self.ferry()
         self.assert_arrived(smtp, letters(4))
 
+    @cases({"IPv4": ("192.0.2.1", "[192.0.2.1]"), "IPv6": ("2001:db8::1", "[IPv6:2001:db8::1]"), "in brackets": ("[192.0.2.1]", "[192.0.2.1]")})
+    def test_an_address_greets_as_an_address_literal(self, helo, literal):
+        pop3, smtp = self.pop3(letters(1)), self.smtp()
+        self.fetchrc(pop3, smtp, to={"helo": helo})
+        self.ferry()
+        self.assertEqual(smtp.commands("EHLO")[0], "EHLO " + literal)
+        self.assert_arrived(smtp, letters(1))
+
     def test_helo_is_used_when_ehlo_is_refused(self):
         pop3, smtp = self.pop3(letters(2)), self.smtp(without={"EHLO"}, extensions=())
         self.fetchrc(pop3, smtp)
