@@ -57,15 +57,17 @@ void delivery_outbox_destroy(struct delivery_outbox *outbox)
     (void)pthread_mutex_destroy(&outbox->mutex);
 }
 
-struct delivery_job *delivery_outbox_take(struct delivery_outbox *outbox, unsigned wait_ms)
+struct delivery_job *delivery_outbox_take(struct delivery_outbox *outbox, unsigned wait_ms, size_t wanted)
 {
     struct delivery_job *jobs;
 
     (void)pthread_mutex_lock(&outbox->mutex);
-    if (outbox->first == NULL && wait_ms > 0)
+    outbox->wanted = wanted;
+    if (outbox->count < wanted && wait_ms > 0)
         wait_slice(&outbox->filled, &outbox->mutex, wait_ms);
     jobs = outbox->first;
     outbox->first = outbox->last = NULL;
+    outbox->count = 0;
     (void)pthread_mutex_unlock(&outbox->mutex);
     return jobs;
 }
@@ -83,7 +85,8 @@ void delivery_hand_back(struct delivery_job *job)
     else
         outbox->first = job;
     outbox->last = job;
-    (void)pthread_cond_signal(&outbox->filled);
+    if (++outbox->count >= outbox->wanted)
+        (void)pthread_cond_signal(&outbox->filled);
     (void)pthread_mutex_unlock(&outbox->mutex);
 }
 

@@ -43,11 +43,14 @@ struct delivery_outbox {
     pthread_cond_t filled;
     struct delivery_job *first;
     struct delivery_job *last;
+    size_t count;
+    size_t wanted; /* the waiter is not woken for fewer */
 };
 int delivery_outbox_init(struct delivery_outbox *outbox);
 void delivery_outbox_destroy(struct delivery_outbox *outbox);
-/* All finished jobs as a list, in the order in which they finished. Waits up to `wait_ms` for the first. */
-struct delivery_job *delivery_outbox_take(struct delivery_outbox *outbox, unsigned wait_ms);
+/* All finished jobs as a list, in the order in which they finished. Waits up to wait_ms (0: not) until there
+ * are `wanted` of them. */
+struct delivery_job *delivery_outbox_take(struct delivery_outbox *outbox, unsigned wait_ms, size_t wanted);
 
 #define DELIVERY_TRACE_MAX 1024
 #define DELIVERY_XCLIENT_MAX 511

@@ -399,13 +399,22 @@ static void keep_alive(struct mailbox *mailbox)
     mailbox->noop_at = clock_ms();
 }
 
+/* How many deliveries are worth waking up for: as many as make room in a full window; where nothing more is to be
+ * asked for, all. Without a pipeline each one, for its DELE goes out at once. */
+static size_t worth_waking(const struct mailbox *mailbox)
+{
+    if (mailbox->pop3 == NULL || !pop3_pipelining(mailbox->pop3))
+        return 1;
+    return mailbox->full ? mailbox->delivering / 4 + 1 : mailbox->delivering;
+}
+
 static void collect(struct mailbox *mailbox, unsigned wait_ms)
 {
     struct delivery_job *jobs;
 
     if (mailbox->delivering == 0)
         return;
-    jobs = delivery_outbox_take(&mailbox->outbox, wait_ms);
+    jobs = delivery_outbox_take(&mailbox->outbox, wait_ms, worth_waking(mailbox));
     while (jobs != NULL) {
         struct delivery_job *job = jobs;
         jobs = job->next;

@@ -112,7 +112,7 @@ static int forward(struct mailbox *mailbox, size_t item, const struct message *r
     job->message = wrapper;
     delivery_submit(mailbox->params->delivery, job);
     while (back == NULL)
-        back = delivery_outbox_take(&mailbox->outbox, 1000);
+        back = delivery_outbox_take(&mailbox->outbox, 1000, 1);
     if (back->outcome == DELIVERY_DONE)
         result = 0;
     else
