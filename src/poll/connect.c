@@ -2,6 +2,8 @@
 
 #include "config/secret.h"
 
+#define NOOP_IDLE_MS 10000
+
 void connect_oauth_params(const struct config *config, const struct config_account *account,
                           const char *state_dir, struct oauth_params *params)
 {
@@ -164,4 +166,13 @@ int connect_destination(struct smtp **smtp, const struct connect_params *params,
     session.wire.socket = destination->socket;
     session.wire.helo = destination->helo;
     return smtp_open(smtp, &session, fault);
+}
+
+int64_t connect_noop_ms(const struct config *config)
+{
+    int64_t interval = (int64_t)config->timeout * 1000 / 6;
+
+    if (interval > NOOP_IDLE_MS)
+        interval = NOOP_IDLE_MS;
+    return interval < 1000 ? 1000 : interval;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include <stdint.h>
+
 #include "config/config.h"
 #include "protocol/oauth.h"
 #include "protocol/pop3.h"
@@ -38,5 +40,9 @@ int connect_destination(struct smtp **smtp, const struct connect_params *params,
 /* What OAuth2 needs to know of an account that has an `oauth`. */
 void connect_oauth_params(const struct config *config, const struct config_account *account,
                           const char *state_dir, struct oauth_params *params);
+
+/* How long a session of either protocol may lie idle before NOOP is said, in milliseconds: a sixth of
+ * `timeout`, from one second to ten. */
+int64_t connect_noop_ms(const struct config *config);
 
 #endif

@@ -9,7 +9,6 @@
 #include "report/log.h"
 
 #define STRIKES 3         /* sessions lost in a row before the destination counts as down */
-#define NOOP_IDLE_MS 10000 /* an idle session says NOOP so often */
 
 struct session {
     struct delivery *delivery;
@@ -360,15 +359,6 @@ static struct delivery_job *riding(struct session *session)
     return NULL;
 }
 
-static int64_t noop_interval(const struct delivery *delivery)
-{
-    int64_t interval = (int64_t)delivery->config->timeout * 1000 / 6;
-
-    if (interval > NOOP_IDLE_MS)
-        interval = NOOP_IDLE_MS;
-    return interval < 1000 ? 1000 : interval;
-}
-
 void *delivery_session(void *argument)
 {
     struct session session = {.delivery = argument};
@@ -377,7 +367,7 @@ void *delivery_session(void *argument)
     while (!session.over) {
         struct delivery_job *job = riding(&session);
         if (job == NULL)
-            job = delivery_take(session.delivery, noop_interval(session.delivery), &idle);
+            job = delivery_take(session.delivery, connect_noop_ms(session.delivery->config), &idle);
         if (job != NULL)
             serve(&session, job);
         else if (idle)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/stop.h"
+#include "poll/connect.h"
 #include "poll/mailbox_private.h"
 #include "report/log.h"
 
@@ -14,7 +15,6 @@
 #define REAL_OCTETS_MIN (128ULL * 1024 * 1024) /* a message may really bring this much, or 4 times what was listed */
 #define EMPTY_DOUBTED 64 /* an empty message that was listed with so many octets is not believed */
 #define DELETIONS_AT_ONCE 1000
-#define NOOP_IDLE_MS 10000
 #define OUTBOX_WAIT_MS 250
 
 static const struct pop3_entry *entry_of(const struct mailbox *mailbox, size_t item)
@@ -384,15 +384,11 @@ struct message *mailbox_retrieve(struct mailbox *mailbox, size_t item)
 /* Deliveries are slow: keep the POP3 server from hanging up. */
 static void keep_alive(struct mailbox *mailbox)
 {
-    int64_t interval = (int64_t)mailbox->params->config->timeout * 1000 / 6;
     struct pop3_reply reply;
     struct fault fault;
 
-    if (interval > NOOP_IDLE_MS)
-        interval = NOOP_IDLE_MS;
-    if (interval < 1000)
-        interval = 1000;
-    if (mailbox->pop3 == NULL || clock_ms() - mailbox->noop_at < interval)
+    if (mailbox->pop3 == NULL ||
+        clock_ms() - mailbox->noop_at < connect_noop_ms(mailbox->params->config))
         return;
     if (pop3_ask(mailbox->pop3, POP3_NOOP, 0, 0, &fault) < 0 || pop3_reply(mailbox->pop3, &reply, &fault) < 0)
         mailbox_lost(mailbox, &fault);
