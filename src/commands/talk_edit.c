@@ -14,6 +14,7 @@
 
 #define REMEMBERED 200 /* commands */
 #define PROMPT_MAX 80
+#define END_OF_TRANSMISSION '\x04' /* Control-D */
 
 struct editor {
     struct typed *typed;
@@ -58,8 +59,12 @@ static int read_character(EditLine *edit, wchar_t *wide)
             continue;
         if (n <= 0)
             return (int)n;
+        /* libedit shows the prompt before it takes over the terminal. A Control-D typed until then was made an
+         * end of file by the line discipline, of which a NUL is left. */
+        if (octet == '\0')
+            octet = END_OF_TRANSMISSION;
         got = mbrtowc(wide, &octet, 1, &state);
-        if (got == 0 || got == 1)
+        if (got == 1)
             return 1;
         if (got == (size_t)-1) /* no character of this locale */
             memset(&state, 0, sizeof(state));

@@ -51,6 +51,8 @@ enum typed_event typed_wait(struct typed *typed)
             return TYPED_OVER;
         if (poll(ready, 2, SLICE_MS) <= 0 || ready[0].revents == 0)
             continue;
+        if (stop_requested()) /* before the end of input that may have come with it */
+            return TYPED_STOP;
         /* Both have something: the server goes first. */
         return ready[1].revents != 0 && server_is_gone(typed) ? TYPED_OVER : TYPED_LINE;
     }

@@ -510,6 +510,13 @@ class AtATerminal(TalkCase):
             terminal.wait("+OK bye")
         self.assertEqual((terminal.status, self.sent(pop3)[-1]), (OK, "QUIT"))
 
+    def test_control_d_ahead_of_the_prompt_says_quit(self):
+        pop3, _ = self.shores()
+        with Terminal(self.popferry, "talk", "thomas") as terminal:
+            terminal.type("\x04")
+            terminal.wait("+OK bye")
+        self.assertEqual((terminal.status, self.sent(pop3)[-1]), (OK, "QUIT"))
+
     def test_control_c_ends_without_quit(self):
         pop3, _ = self.shores()
         with Terminal(self.popferry, "talk", "thomas") as terminal:
