@@ -6,19 +6,18 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+from kit.ports import free_port  # noqa: E402
+
 TOOLS = Path(__file__).resolve().parents[2] / "build" / "bench"
 HEAD = ("Return-Path: <sender@bench.example>\nFrom: Bench <sender@bench.example>\nTo: you@bench.example\n"
         "Date: Mon, 02 Mar 2026 10:00:00 +0000\nMessage-ID: <{0}@bench.example>\nSubject: Message {0}\nX-Bench-Id: {0}\n")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_for_port(port, seconds=15):

@@ -6,9 +6,9 @@ import unittest
 
 from kit.case import Case, cases
 from kit.certs import Certs
-from kit.dovecot import has_ipv6
 from kit.messages import letters
 from kit.popferry import PROTOCOL, RETRY
+from kit.ports import has_ipv6
 from kit.proxy import Proxy
 
 

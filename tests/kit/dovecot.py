@@ -15,26 +15,13 @@ import time
 
 from kit.certs import Certs
 from kit.popferry import die_with_parent
+from kit.ports import free_port, has_ipv6
 
 MAIL_UID = 65534
 
 
 def available():
     return shutil.which("dovecot") is not None and os.geteuid() == 0
-
-
-def free_port(host="127.0.0.1"):
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
-        sock.bind((host, 0))
-        return sock.getsockname()[1]
-
-
-def has_ipv6():
-    try:
-        free_port("::1")
-        return True
-    except OSError:
-        return False
 
 
 def wait_for_port(host, port, process, seconds=20):

@@ -5,8 +5,8 @@ import os
 import re
 import sys
 
-from kit.dovecot import free_port
 from kit.packages import PASSWORD, PackageRoot
+from kit.ports import free_port
 
 FIELD = re.compile(rb"[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*")
 
@@ -33,15 +33,9 @@ class Peer:
         self.own = self.root.own
 
     def start(self):
-        for attempt in range(5):
-            self.prepare()
-            try:
-                self.root.start(self.command(), self.port)
-                return self
-            except RuntimeError:
-                if attempt == 4 or "in use" not in self.root.output():
-                    raise
-                self.port = free_port()     # somebody was faster
+        self.prepare()
+        self.root.start(self.command(), self.port)
+        return self
 
     def stop(self):
         self.root.stop()

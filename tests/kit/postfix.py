@@ -15,8 +15,9 @@ import subprocess
 import time
 
 from kit.certs import Certs
-from kit.dovecot import MAIL_UID, free_port, wait_for_port
+from kit.dovecot import MAIL_UID, wait_for_port
 from kit.popferry import die_with_parent
+from kit.ports import free_port
 
 DAEMONS = "/usr/lib/postfix/sbin"
 OWN_FIELDS = re.compile(rb"(?:Return-Path|X-Original-To|Delivered-To):[^\n]*\n(?:[ \t][^\n]*\n)*")

@@ -16,6 +16,8 @@ import struct
 import threading
 import time
 
+from kit.ports import free_port
+
 HOLD = 60          # seconds after which a stalled session lets go, so that no test hangs
 SENDING = 30       # seconds that a client may leave our octets unread
 
@@ -285,8 +287,8 @@ class Server:
         else:
             self.listener = socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET)
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.port = self.port or free_port()
             self.listener.bind((self.host, self.port))
-            self.port = self.listener.getsockname()[1]
         self.listener.listen(256)
         self.stopping.clear()
         threading.Thread(target=self._accept, args=(self.listener,), daemon=True).start()

@@ -8,9 +8,10 @@ from kit import dovecot as dovecots
 from kit import postfix as postfixes
 from kit.case import PASSWORD, Case, cases
 from kit.certs import Certs
-from kit.dovecot import Dovecot, free_port, has_ipv6
+from kit.dovecot import Dovecot
 from kit.messages import ODD, letters
 from kit.popferry import LOGIN, PROTOCOL, RETRY, expected, take_trace
+from kit.ports import free_port, has_ipv6
 from kit.postfix import Postfix
 
 # What Dovecot's Maildir and Postfix's own header handling leave as it is. Bare line ends are the scripted server's task:

@@ -5,8 +5,8 @@ import unittest
 
 from kit import postfix
 from kit.case import Case, cases
-from kit.dovecot import has_ipv6
 from kit.messages import letter
+from kit.ports import has_ipv6
 from kit.postfix import Postfix
 
 INSIDE = b"Received: from mx.provider.test (mx.provider.test [192.0.2.25])\r\n\tby store.provider.test with LMTP id 1; x\r\n"
