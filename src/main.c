@@ -30,7 +30,7 @@
 enum {
     OPTION_STATE_DIR = 256,
     OPTION_LOG_FORMAT,
-    OPTION_JSON,
+    OPTION_JSON, /* from here on: of single commands */
     OPTION_YES,
     OPTION_ALL_SIZES,
     OPTION_NO_LOGIN,
@@ -101,14 +101,38 @@ static const char help[] =
     "Exit status: 0 done, 64 usage, 65 refused for good, 70 internal, 74 state, 75 try again later,\n"
     "76 protocol or certificate, 77 login, 78 fetchrc. See popferry(1) and fetchrc(5).\n";
 
-static const struct {
+/* An option among those of a command. A wrong one must not pass for a poll that nobody asked for. */
+#define DRY_RUN 1U
+#define TAKES(option) (2U << ((option)-OPTION_JSON))
+
+#define HISTORY_OPTIONS                                                                               \
+    (TAKES(OPTION_JSON) | TAKES(OPTION_YES) | TAKES(OPTION_FORGET) | TAKES(OPTION_SEEN) |             \
+     TAKES(OPTION_RETRY) | TAKES(OPTION_PRUNE) | TAKES(OPTION_MOVE) | TAKES(OPTION_STATE) |           \
+     TAKES(OPTION_SINCE) | TAKES(OPTION_SEARCH) | TAKES(OPTION_RESET))
+
+struct command {
     const char *name;
     int (*run)(const struct options *options);
-} commands[] = {
-    {"run", command_run},         {"check", command_check},   {"status", command_status},
-    {"history", command_history}, {"import", command_import}, {"talk", command_talk},
-    {"authorize", command_authorize},
+    unsigned takes; /* beside the options that all take */
 };
+
+static const struct command commands[] = {
+    {"run", command_run, DRY_RUN | TAKES(OPTION_ALL_SIZES) | TAKES(OPTION_SHARD)},
+    {"check", command_check, DRY_RUN | TAKES(OPTION_JSON)},
+    {"status", command_status, DRY_RUN | TAKES(OPTION_JSON)},
+    {"history", command_history, HISTORY_OPTIONS},
+    {"import", command_import, DRY_RUN | TAKES(OPTION_YES)},
+    {"talk", command_talk, TAKES(OPTION_NO_LOGIN)},
+    {"authorize", command_authorize, 0},
+};
+
+/* The bit that stands for an option of single commands, 0 for one that all take. */
+static unsigned bit_of(int option)
+{
+    if (option == 'n')
+        return DRY_RUN;
+    return option >= OPTION_JSON ? TAKES(option) : 0;
+}
 
 static int usage(const char *what)
 {
@@ -164,12 +188,14 @@ static int set_command_option(struct options *options, int option)
     }
 }
 
-/* 0: go on; 1: done (help, version); -1: a mistake, told. */
-static int parse(struct options *options, enum log_format *format, int argc, char **argv)
+/* given: which options of single commands there are. 0: go on; 1: done (help, version); -1: a mistake,
+ * told. */
+static int parse(struct options *options, enum log_format *format, unsigned *given, int argc, char **argv)
 {
     int option;
 
     while ((option = getopt_long(argc, argv, "c:nqvhV", long_options, NULL)) != -1) {
+        *given |= bit_of(option);
         switch (option) {
         case 'c': options->config = optarg; break;
         case 'n': options->dry_run = true; break;
@@ -213,21 +239,38 @@ static void forbid_core(void)
 #endif
 }
 
-/* The command's name is the first argument, if it is one: popferry alone, or with accounts only, is `run`. */
-static int dispatch(struct options *options, int argc, char **argv)
+/* Returns 0, or -1 with the first option told that is another command's. */
+static int refuse_strange(const struct command *command, unsigned given)
 {
+    const struct option *option;
+    char text[128];
+
+    for (option = long_options; option->name != NULL; option++) {
+        if ((bit_of(option->val) & given & ~command->takes) == 0)
+            continue;
+        (void)snprintf(text, sizeof(text), "--%s is no option of 'popferry %s'", option->name, command->name);
+        return usage(text);
+    }
+    return 0;
+}
+
+/* The command's name is the first argument, if it is one: popferry alone, or with accounts only, is `run`. */
+static int dispatch(struct options *options, unsigned given, int argc, char **argv)
+{
+    const struct command *command = commands;
     size_t i;
 
-    for (i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(argv[0], commands[i].name) == 0) {
-            options->arguments = (const char *const *)argv + 1;
-            options->argument_count = argc - 1;
-            return commands[i].run(options);
-        }
-    }
     options->arguments = (const char *const *)argv;
     options->argument_count = argc;
-    return command_run(options);
+    for (i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(argv[0], commands[i].name) == 0) {
+            command = &commands[i];
+            options->arguments++;
+            options->argument_count--;
+            break;
+        }
+    }
+    return refuse_strange(command, given) < 0 ? EX_USAGE : command->run(options);
 }
 
 /* What was asked for must have reached standard output: a full disk or a closed pipe is a failure as any
@@ -244,16 +287,17 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     enum log_format format = log_default_format();
+    unsigned given = 0;
     int result;
 
     forbid_core();
 #ifdef __GLIBC__
     (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS);
 #endif
-    result = parse(&options, &format, argc, argv);
+    result = parse(&options, &format, &given, argc, argv);
     if (result != 0)
         return result < 0 ? EX_USAGE : EX_OK;
     log_open(format, level_of(&options));
     stop_install();
-    return end_output(dispatch(&options, argc - optind, argv + optind));
+    return end_output(dispatch(&options, given, argc - optind, argv + optind));
 }

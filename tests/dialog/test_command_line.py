@@ -31,6 +31,22 @@ class Usage(Case):
         self.assertEqual(run.status, USAGE)
         self.assertNotEqual(run.stderr, "")
 
+    @cases({"seen": ["--seen", "thomas"], "forget": ["--forget", "1", "thomas"], "json": ["run", "--json"], "no login": ["--no-login", "thomas"]})
+    def test_an_option_of_another_command_does_not_pass_for_a_poll(self, args):
+        pop3 = self.pop3(letters(1))
+        self.fetchrc(pop3, self.smtp())
+        run = self.ferry(*args, status=USAGE)
+        self.assert_names(run, args[0] if args[0] != "run" else args[1], "popferry run")
+        self.assertEqual(pop3.sessions, [])
+
+    @cases({"a change of the history": ["history", "--forget=1", "-n", "thomas"], "a shard": ["status", "--shard=1/2"],
+            "a dry dialogue": ["talk", "-n", "thomas"]})
+    def test_an_option_that_a_command_does_not_know_is_not_passed_over(self, args):
+        pop3 = self.pop3(letters(1))
+        self.fetchrc(pop3, self.smtp())
+        self.assert_names(self.ferry(*args, status=USAGE), "no option of")
+        self.assertEqual(pop3.sessions, [])
+
     def test_an_account_that_does_not_exist(self):
         self.fetchrc(self.pop3(letters(1)), self.smtp())
         run = self.ferry("run", "nobody", status=USAGE)
