@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "commands/history_private.h"
+#include "protocol/oauth.h"
 #include "store/lock.h"
 
 #define MAILBOXES_MAX 100000
@@ -204,7 +205,10 @@ static int move_one(struct chronicle *chronicle, const char *from, const char *t
     if (first >= 0)
         second = history_hold(chronicle, to, status);
     if (second >= 0) {
-        result = history_move(chronicle->history, from, to, &changed, &fault);
+        /* The tokens first: after a kill between the two the same command finishes it. */
+        result = oauth_move(chronicle->state_dir, from, to, &fault);
+        if (result == 0)
+            result = history_move(chronicle->history, from, to, &changed, &fault);
         if (result < 0)
             *status = history_tell(NULL, &fault);
         else

@@ -51,4 +51,8 @@ int oauth_token(const struct oauth_params *params, const char *refuse, struct bu
  * flow; 10 minutes at most for the latter. Returns 0, or -1 with the fault. */
 int oauth_authorize(const struct oauth_params *params, FILE *in, FILE *out, struct fault *fault);
 
+/* The tokens of a mailbox that has a new name go with it. Tokens that are there under the new name are newer,
+ * and stay. from, to: identities (username@host). Returns 0, or -1 with the fault. */
+int oauth_move(const char *state_dir, const char *from, const char *to, struct fault *fault);
+
 #endif

@@ -20,6 +20,7 @@
 
 #define FILE_MAX (6 * OAUTH_TOKEN_MAX) /* three tokens, escapes and names */
 #define LOCK_SLICE_MS 50
+#define MOVE_TIMEOUT 10 /* seconds; three of them for the lock */
 
 static int state_fault(struct fault *fault, const char *what, const char *name)
 {
@@ -301,4 +302,36 @@ int oauth_lock(const struct oauth_params *params, struct fault *fault)
                              "another run is still renewing the access token");
         (void)nanosleep(&slice, NULL);
     }
+}
+
+int oauth_move(const char *state_dir, const char *from, const char *to, struct fault *fault)
+{
+    const struct oauth_params params = {.identity = from, .state_dir = state_dir, .timeout = MOVE_TIMEOUT};
+    char path[PATH_MAX];
+    char old_name[128];
+    char new_name[128];
+    int result = 0;
+    int lock;
+    int dir;
+
+    oauth_file_name(from, old_name, sizeof(old_name));
+    oauth_file_name(to, new_name, sizeof(new_name));
+    if ((size_t)snprintf(path, sizeof(path), "%s/oauth/%s", state_dir, old_name) >= sizeof(path) ||
+        access(path, F_OK) < 0) /* most mailboxes have none */
+        return 0;
+    dir = open_dir(&params, fault);
+    if (dir < 0)
+        return -1;
+    lock = oauth_lock(&params, fault);
+    if (lock < 0)
+        result = -1;
+    else if (linkat(dir, old_name, dir, new_name, 0) == 0) /* unlike a rename, never over another */
+        result = unlinkat(dir, old_name, 0) < 0 || fsync(dir) < 0
+                     ? state_fault(fault, "cannot rename the token file", old_name)
+                     : 0;
+    else if (errno != ENOENT && errno != EEXIST)
+        result = state_fault(fault, "cannot rename the token file", old_name);
+    lock_release(lock);
+    (void)close(dir);
+    return result;
 }

@@ -97,6 +97,17 @@ class Tokens(OAuthCase):
         self.ferry(env=shifted(3545))
         self.assertEqual(oauth.count("token"), 2)
 
+    def test_the_token_goes_with_a_mailbox_that_is_moved(self):
+        oauth, pop3, smtp = self.shores()
+        self.configure(oauth, pop3, smtp, keep=True)
+        self.ferry()
+        before = self.token_file()
+        self.popferry.run("history", "--yes", "--move", f"thomas@127.0.0.1:{pop3.port}", f"thomas@localhost:{pop3.port}")
+        self.assertEqual(self.token_file(), before)
+        self.configure(oauth, pop3, smtp, keep=True, host="localhost", password=None)
+        self.ferry()
+        self.assert_arrived(smtp, self.sent)
+
     def test_the_token_file_is_nobody_elses_business(self):
         oauth, pop3, smtp = self.shores()
         self.configure(oauth, pop3, smtp)
