@@ -96,19 +96,17 @@ class Mute(Case):
     def test_a_mailbox_behind_it(self, accept, tls):
         pop3, smtp = self.pop3(letters(1)), self.smtp()
         self.fetchrc(pop3, smtp, top={"timeout": 2}, host="localhost", port=self.mute(accept), tls=tls, tls_ca_file=Certs.shared().ca)
-        run = self.ferry(status=RETRY, timeout=15)
+        run = self.ferry(status=RETRY)
         self.assert_names(run, "thomas", "localhost")
-        self.assertLess(run.seconds, 8)
 
     @cases({f"{what} {tls}": (accept, tls) for what, accept in (("accepting", True), ("not accepting", False))
             for tls in ("none", "starttls", "implicit")})
     def test_a_destination_behind_it(self, accept, tls):
         pop3, smtp = self.pop3(letters(3)), self.smtp()
         self.fetchrc(pop3, smtp, top={"timeout": 2}, to={"port": self.mute(accept), "tls": tls})
-        run = self.ferry(status=RETRY, timeout=20)
+        run = self.ferry(status=RETRY)
         self.assert_names(run, "thomas", "127.0.0.1")
         self.assertEqual(len(pop3.left("thomas")), 3)
-        self.assertLess(run.seconds, 12)
 
     def test_a_destination_that_speaks_no_tls(self):
         pop3, smtp = self.pop3(letters(1)), self.smtp()

@@ -344,9 +344,7 @@ class Faults(OAuthCase):
         oauth, pop3, smtp = self.shores()
         self.configure(oauth, pop3, smtp)
         oauth.rules = [rule()]
-        began = time.monotonic()
         run = self.ferry(status={RETRY, PROTOCOL})
-        self.assertLess(time.monotonic() - began, 8)
         self.assert_names(run, "thomas", "localhost")
 
     def test_a_server_that_is_not_there(self):
@@ -425,10 +423,10 @@ class Authorize(OAuthCase):
 
     def test_a_device_login_waits_longer_when_told_to_slow_down(self):
         oauth, _, _ = self.prepare()
-        oauth.pending = ["slow_down"]
-        began = time.monotonic()
+        oauth.pending = ["authorization_pending", "slow_down"]
         self.ferry("authorize", "thomas")
-        self.assertGreater(time.monotonic() - began, 6.9)
+        first, second, third = oauth.times("token")
+        self.assertGreater(third - second, 2 * (second - first), "an interval of 1 s, then of 6 s")
 
     def test_a_device_login_outlives_a_passing_fault(self):
         oauth, _, _ = self.prepare()
@@ -471,10 +469,10 @@ class Authorize(OAuthCase):
         oauth.pending = ["authorization_pending"] * 100
         process = self.popferry.start("authorize", "thomas")
         self.assertTrue(self.wait_for(lambda: oauth.count("token") > 0))
-        began = time.monotonic()
+        asked = oauth.count("token")
         process.send_signal(signal.SIGINT)
         self.expect_status(self.popferry.finish(process), RETRY)
-        self.assertLess(time.monotonic() - began, 2)
+        self.assertLessEqual(oauth.count("token"), asked + 1)
 
     def test_a_browser_login_comes_back_through_the_loopback_address(self):
         oauth, _, smtp = self.prepare(device=False, tls="none")

@@ -59,8 +59,7 @@ class State(Case):
         db = sqlite3.connect(self.prepare(), isolation_level=None)
         self.addCleanup(db.close)
         db.execute("BEGIN IMMEDIATE")
-        run = self.refused("locked")
-        self.assertLess(run.seconds, 30)
+        self.refused("locked")
         db.execute("ROLLBACK")
         self.ferry()
 

@@ -53,6 +53,7 @@ class OAuthSession(Session):
         form = dict(urllib.parse.parse_qsl(text, keep_blank_values=True, strict_parsing=bool(text)))
         with self.server.lock:
             self.server.requests.append((url.path, form))
+            self.server.moments.append(time.monotonic())
         step = url.path.strip("/")
         self.step(step, None, lambda: self.answer(step, form, headers))
 
@@ -88,6 +89,7 @@ class OAuthServer(Server):
         self.denied = False
         self.extra = {}             # members added to every token answer
         self.requests = []
+        self.moments = []           # when each came, in seconds
         self.issued = []            # every secret that was given out
 
     def url(self, path):
@@ -95,6 +97,9 @@ class OAuthServer(Server):
 
     def count(self, path):
         return sum(p == "/" + path for p, _ in self.requests)
+
+    def times(self, path):
+        return [moment for moment, (p, _) in zip(self.moments, self.requests) if p == "/" + path]
 
     def new(self, kind):
         token = f"{kind}-{next(NUMBERS)}-{secrets.token_hex(16)}"

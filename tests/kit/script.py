@@ -18,7 +18,7 @@ import time
 
 from kit.ports import free_port
 
-HOLD = 60          # seconds after which a stalled session lets go, so that no test hangs
+HOLD = 120         # seconds after which a stalled session lets go: longer than a run may take, so that no run is helped by it
 SENDING = 30       # seconds that a client may leave our octets unread
 
 

@@ -15,7 +15,6 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/stop.h"
 #include "config/secret.h"
 
@@ -134,12 +133,9 @@ static void a_command_has_no_input_and_none_of_our_descriptors(void **state)
 
 static void endless_output_is_cut_off(void **state)
 {
-    int64_t begin = clock_ms();
-
     (void)state;
     from_command("yes geheim", NULL, "prints too much");
     from_command("yes loud >&2 & echo ok; sleep 0.1; kill $!", "ok", NULL);
-    assert_true(clock_ms() - begin < 8000);
 }
 
 /* The process number that a command has left in a file. */
@@ -180,28 +176,24 @@ static bool is_gone(pid_t pid)
 static void a_command_that_hangs_is_ended_with_its_children(void **state)
 {
     char command[512];
-    int64_t begin = clock_ms();
 
     (void)state;
-    (void)snprintf(
-        command, sizeof(command),
-        "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >%s/pid; sleep 60; sleep 60' & sleep 60; sleep 60",
-        dir);
+    (void)snprintf(command, sizeof(command),
+                   "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >%s/pid; sleep 9999; sleep 9999' & "
+                   "sleep 9999; sleep 9999",
+                   dir);
     check(&(struct config_secret){.password_command = command}, 1, NULL, "has not ended within 1 s");
-    assert_true(clock_ms() - begin < 5000);
     assert_true(is_gone(number_in("pid")));
 }
 
 static void an_agent_that_stays_behind_does_not_hold_us(void **state)
 {
     char command[512];
-    int64_t begin = clock_ms();
     pid_t agent;
 
     (void)state;
-    (void)snprintf(command, sizeof(command), "sleep 30 & echo $! >%s/agent; echo geheim", dir);
-    check(&(struct config_secret){.password_command = command}, 20, "geheim", NULL);
-    assert_true(clock_ms() - begin < 5000);
+    (void)snprintf(command, sizeof(command), "sleep 9999 & echo $! >%s/agent; echo geheim", dir);
+    check(&(struct config_secret){.password_command = command}, 9999, "geheim", NULL);
     agent = number_in("agent");
     assert_int_equal(kill(agent, 0), 0);
     assert_int_equal(kill(agent, SIGKILL), 0);
@@ -329,17 +321,16 @@ static void a_signal_ends_the_wait(void **state)
     (void)state;
     assert_true(child >= 0);
     if (child == 0) {
-        char command[] = "sleep 60";
+        char command[] = "sleep 9999";
         struct config_secret secret = {.password_command = command};
         struct buf out;
         struct fault fault = {0};
-        int64_t begin = clock_ms();
         int result;
         stop_install();
         buf_init(&out, SECRET_MAX);
         (void)raise(SIGTERM);
-        result = secret_get(&secret, 50, &out, &fault);
-        _exit(result == -1 && fault.class == FAULT_RETRY && clock_ms() - begin < 5000 ? 0 : 1);
+        result = secret_get(&secret, 9999, &out, &fault);
+        _exit(result == -1 && fault.class == FAULT_RETRY ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
