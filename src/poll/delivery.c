@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/stop.h"
@@ -11,41 +10,12 @@
 
 #define SLICE_MS 250 /* how soon a wait notices the stop flag */
 
-/* pthread_cond_timedwait() on the monotonic clock. */
-static int init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    int error = pthread_condattr_init(&attributes);
-
-    if (error != 0)
-        return -1;
-    error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    if (error == 0)
-        error = pthread_cond_init(condition, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
-    return error == 0 ? 0 : -1;
-}
-
-static void wait_slice(pthread_cond_t *condition, pthread_mutex_t *mutex, unsigned wait_ms)
-{
-    struct timespec until;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
-    (void)pthread_cond_timedwait(condition, mutex, &until);
-}
-
 int delivery_outbox_init(struct delivery_outbox *outbox)
 {
     *outbox = (struct delivery_outbox){0};
     if (pthread_mutex_init(&outbox->mutex, NULL) != 0)
         return -1;
-    if (init_condition(&outbox->filled) == 0)
+    if (clock_condition(&outbox->filled) == 0)
         return 0;
     (void)pthread_mutex_destroy(&outbox->mutex);
     return -1;
@@ -64,7 +34,7 @@ struct delivery_job *delivery_outbox_take(struct delivery_outbox *outbox, unsign
     (void)pthread_mutex_lock(&outbox->mutex);
     outbox->wanted = wanted;
     if (outbox->count < wanted && wait_ms > 0)
-        wait_slice(&outbox->filled, &outbox->mutex, wait_ms);
+        (void)clock_wait(&outbox->filled, &outbox->mutex, clock_us() + (int64_t)wait_ms * 1000);
     jobs = outbox->first;
     outbox->first = outbox->last = NULL;
     outbox->count = 0;
@@ -175,7 +145,7 @@ struct delivery *delivery_new(const struct config_destination *destination, cons
     delivery->threads = calloc(destination->connections, sizeof(*delivery->threads));
     buf_init(&delivery->secret, SECRET_MAX);
     if (delivery->threads != NULL && pthread_mutex_init(&delivery->mutex, NULL) == 0) {
-        if (pthread_mutex_init(&delivery->secret_mutex, NULL) == 0 && init_condition(&delivery->queued) == 0)
+        if (pthread_mutex_init(&delivery->secret_mutex, NULL) == 0 && clock_condition(&delivery->queued) == 0)
             return delivery;
         (void)pthread_mutex_destroy(&delivery->mutex);
     }
@@ -337,7 +307,7 @@ struct delivery_job *delivery_take(struct delivery *delivery, int64_t idle_ms, b
             *idle = true;
             break;
         }
-        wait_slice(&delivery->queued, &delivery->mutex, SLICE_MS);
+        (void)clock_wait(&delivery->queued, &delivery->mutex, clock_us() + SLICE_MS * 1000);
     }
     delivery->idle--;
     (void)pthread_mutex_unlock(&delivery->mutex);

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define BUSY_TRIES 15000 /* of about a millisecond: a quarter of a minute */
 #define BUSY_TRIES_AGAIN 1000 /* once that was not enough */
 /* Pages between checkpoints. A small log is soon written in place instead of grown, which spares the file
@@ -298,6 +300,7 @@ static struct history *new_history(const char *dir, enum history_mode mode)
     (void)pthread_mutex_init(&history->lock, NULL);
     (void)pthread_mutex_init(&history->gate, NULL);
     (void)pthread_cond_init(&history->committed, NULL);
+    (void)clock_condition(&history->gathered);
     if (asprintf(&history->path, "%s/history.db", dir) < 0)
         history->path = NULL;
     if (asprintf(&history->reserve, "%s/history.reserve", dir) < 0)
@@ -332,6 +335,7 @@ void history_close(struct history *history)
     for (i = 0; i < SQL_COUNT; i++)
         (void)sqlite3_finalize(history->statements[i]);
     (void)sqlite3_close(history->db);
+    (void)pthread_cond_destroy(&history->gathered);
     (void)pthread_cond_destroy(&history->committed);
     (void)pthread_mutex_destroy(&history->gate);
     (void)pthread_mutex_destroy(&history->lock);

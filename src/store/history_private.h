@@ -87,7 +87,12 @@ struct history {
     pthread_cond_t committed;
     struct history_waiting *first;
     struct history_waiting **last;
-    bool leading; /* somebody commits */
+    unsigned waiting; /* receipts in the queue */
+    bool leading;     /* somebody commits, or gathers */
+    /* Sessions that have their receipts at the same time come back at the same time. */
+    pthread_cond_t gathered;
+    unsigned expected; /* receipts that one commit may take; 0 while it is made */
+    int64_t took_us;   /* how long the last one took */
 };
 
 /* The prepared statement, reset and without bindings. NULL with a fault. */

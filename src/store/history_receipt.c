@@ -1,8 +1,12 @@
 /* Receipts, and the other notes about single messages. */
+#include <errno.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "store/history_private.h"
+
+#define PATIENCE_US 10000 /* the longest wait for others who may share a commit */
 
 static int missing(struct fault *fault)
 {
@@ -87,32 +91,62 @@ static void commit_group(struct history *history, struct history_waiting *group)
         atomic_store(&history->newest, now);
 }
 
+/* Give those a moment who shared the last commit, or came while it was made: on a disk that is slow one commit
+ * for all is worth more than the wait. Called with the gate held. */
+static void gather(struct history *history)
+{
+    int64_t patience = history->took_us / 2 < PATIENCE_US ? history->took_us / 2 : PATIENCE_US;
+    int64_t until = clock_us() + patience;
+
+    while (history->waiting < history->expected &&
+           clock_wait(&history->gathered, &history->gate, until) != ETIMEDOUT)
+        continue;
+}
+
+/* Commit all that wait. Called, and left, with the gate held, which is open meanwhile. */
+static void lead(struct history *history)
+{
+    struct history_waiting *group;
+    struct history_waiting *next;
+    unsigned count;
+    int64_t start;
+
+    history->leading = true;
+    gather(history);
+    group = history->first;
+    count = history->waiting;
+    history->first = NULL;
+    history->last = &history->first;
+    history->waiting = history->expected = 0;
+    (void)pthread_mutex_unlock(&history->gate);
+    start = clock_us();
+    commit_group(history, group);
+    (void)pthread_mutex_lock(&history->gate);
+    history->took_us = clock_us() - start;
+    history->expected = count + history->waiting;
+    for (; group != NULL; group = next) {
+        next = group->next; /* its owner may leave as soon as it is done and the gate open */
+        group->done = true;
+    }
+    history->leading = false;
+    (void)pthread_cond_broadcast(&history->committed);
+}
+
 /* Whoever comes while nobody commits, commits for all that wait; the others find theirs done, or one of them
  * commits next. */
 int history_receipt(struct history *history, const struct history_receipt *receipt, struct fault *fault)
 {
-    struct history_waiting mine = {.receipt = receipt}, *group, *next;
+    struct history_waiting mine = {.receipt = receipt};
 
     (void)pthread_mutex_lock(&history->gate);
     *history->last = &mine;
     history->last = &mine.next;
+    if (++history->waiting == history->expected)
+        (void)pthread_cond_signal(&history->gathered);
     while (!mine.done && history->leading)
         (void)pthread_cond_wait(&history->committed, &history->gate);
-    if (!mine.done) {
-        history->leading = true;
-        group = history->first;
-        history->first = NULL;
-        history->last = &history->first;
-        (void)pthread_mutex_unlock(&history->gate);
-        commit_group(history, group);
-        (void)pthread_mutex_lock(&history->gate);
-        for (; group != NULL; group = next) {
-            next = group->next; /* its owner may leave as soon as it is done and the gate open */
-            group->done = true;
-        }
-        history->leading = false;
-        (void)pthread_cond_broadcast(&history->committed);
-    }
+    if (!mine.done)
+        lead(history);
     (void)pthread_mutex_unlock(&history->gate);
     if (mine.result < 0)
         *fault = mine.fault;
