@@ -15,6 +15,28 @@ _popferry_titles() {
     sed -n "s/^[[:space:]]*$1[[:space:]]*[\"']\([^\"']*\)[\"'].*/\1/p" "$file" 2>/dev/null
 }
 
+# Into COMPREPLY: of the lines on standard input, those that begin like the word $1, quoted for the shell. Not compgen -W,
+# which would expand them: a title may hold blanks, or $(...).
+_popferry_offer() {
+    local line quote='' typed=$1
+    case $typed in
+    [\'\"]*) quote=${typed:0:1} typed=${typed:1} ;;
+    esac
+    [[ $quote == \' ]] || typed=${typed//\\/}
+    while IFS= read -r line; do
+        [[ -n $line && $line == "$typed"* ]] || continue
+        case $quote in
+        \') [[ $line == *\'* ]] && continue ;;
+        \")
+            line=${line//\\/\\\\} line=${line//\"/\\\"}
+            line=${line//\$/\\\$} line=${line//\`/\\\`}
+            ;;
+        *) printf -v line %q "$line" ;;
+        esac
+        COMPREPLY+=("$line")
+    done
+}
+
 _popferry() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
     local commands='run check status history import talk authorize' command='' i
@@ -32,26 +54,26 @@ _popferry() {
     -c | --config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     --log-format) mapfile -t COMPREPLY < <(compgen -W 'text json journal' -- "$current"); return ;;
-    --shard | --forget | --since | --search | --state) return ;;
+    --state) mapfile -t COMPREPLY < <(compgen -W 'listed recorded gone seen quarantined refused' -- "$current"); return ;;
+    --shard | --forget | --since | --search) return ;;
     esac
     if [[ $current == -* ]]; then
-        local options='--config --dry-run --quiet --verbose --log-format --state-dir --help --version'
+        local options='--config --quiet --verbose --log-format --state-dir --help --version'
         case $command in
-        '' | run) options+=' --all-sizes --shard' ;;
-        check | status) options+=' --json' ;;
+        '' | run) options+=' --dry-run --all-sizes --shard' ;;
+        check | status) options+=' --dry-run --json' ;;
         history) options+=' --json --yes --state --since --search --forget --seen --retry --prune --move --reset' ;;
-        import) options+=' --yes' ;;
+        import) options+=' --dry-run --yes' ;;
         talk) options+=' --no-login' ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
         return
     fi
-    local IFS=$'\n'
     case $command in
     import) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-    talk) mapfile -t COMPREPLY < <(compgen -W "$(_popferry_titles account)"$'\n'"$(_popferry_titles destination)" -- "$current") ;;
-    '') mapfile -t COMPREPLY < <(compgen -W "${commands// /$'\n'}"$'\n'"$(_popferry_titles account)" -- "$current") ;;
-    *) mapfile -t COMPREPLY < <(compgen -W "$(_popferry_titles account)" -- "$current") ;;
+    talk) _popferry_offer "$current" < <(_popferry_titles account; _popferry_titles destination) ;;
+    '') _popferry_offer "$current" < <(printf '%s\n' "${commands// /$'\n'}"; _popferry_titles account) ;;
+    *) _popferry_offer "$current" < <(_popferry_titles account) ;;
     esac
 }
 

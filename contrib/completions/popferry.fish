@@ -37,7 +37,7 @@ complete -c popferry -n "__fish_seen_subcommand_from talk" -a '(__popferry_title
 complete -c popferry -n "__fish_seen_subcommand_from import" -F
 
 complete -c popferry -s c -l config -r -F -d 'the fetchrc'
-complete -c popferry -s n -l dry-run -d 'show what would be done, change nothing'
+complete -c popferry -n "not __fish_seen_subcommand_from history talk authorize" -s n -l dry-run -d 'show what would be done, change nothing'
 complete -c popferry -s q -l quiet -d 'tell faults only'
 complete -c popferry -s v -l verbose -d 'tell more; twice: the dialogue'
 complete -c popferry -l log-format -x -a 'text json journal' -d 'form of what is told'
@@ -49,7 +49,7 @@ complete -c popferry -n "__fish_seen_subcommand_from history import" -l yes -d '
 complete -c popferry -n "not __fish_seen_subcommand_from check status history import talk authorize" -l all-sizes -d 'also what is over max_size'
 complete -c popferry -n "not __fish_seen_subcommand_from check status history import talk authorize" -l shard -x -d 'the K-th of N shares: K/N'
 complete -c popferry -n "__fish_seen_subcommand_from talk" -l no-login -d 'log in by hand'
-complete -c popferry -n "__fish_seen_subcommand_from history" -l state -x -d 'only this state'
+complete -c popferry -n "__fish_seen_subcommand_from history" -l state -x -a 'listed recorded gone seen quarantined refused' -d 'only this state'
 complete -c popferry -n "__fish_seen_subcommand_from history" -l since -x -d 'only what is younger'
 complete -c popferry -n "__fish_seen_subcommand_from history" -l search -x -d 'only what holds this text'
 complete -c popferry -n "__fish_seen_subcommand_from history" -l forget -x -d 'forget one message'

@@ -105,6 +105,20 @@ class Installation(Shell):
             done = self.shell("fish", "-c", f"source contrib/completions/popferry.fish; complete -C '{line}'", env=env)
         return [line.split("\t")[0] for line in done.stdout.split("\n") if line]
 
+    def test_a_title_is_offered_as_it_stands_and_quoted(self):
+        need("bash")
+        title = "my$(touch ran) box"
+        self.completed("bash", "popferry", "")
+        with open(f"{self.directory}/home/.config/popferry/fetchrc", "w") as file:
+            file.write(f'account "{title}" {{\n}}\n')
+        env = {"HOME": f"{self.directory}/home", "PATH": os.environ["PATH"], "LC_ALL": "C"}
+        script = COMPLETE_BASH.replace("contrib/", f"{ROOT}/contrib/")
+        for words, offered in ((("",), r"my\$\(touch\ ran\)\ box"), (("check", r"my\$"), r"my\$\(touch\ ran\)\ box"),
+                               (("check", '"my'), r"my\$(touch ran) box"), (("talk", "'my"), title)):
+            done = self.shell("bash", "-c", script, "bash", "popferry", *words, env=env, cwd=self.directory)
+            self.assertIn(offered, done.stdout.splitlines())
+        self.assertFalse(os.path.exists(f"{self.directory}/ran"))
+
     def test_bash_and_fish_complete_commands_options_and_accounts(self):
         need("bash", "fish")
         for shell in "bash", "fish":
@@ -116,16 +130,23 @@ class Installation(Shell):
                 self.assertEqual(["lan"], self.completed(shell, "popferry", "talk", "l"))
                 self.assertIn("--dry-run", self.completed(shell, "popferry", "--d"))
                 self.assertIn("--seen", self.completed(shell, "popferry", "history", "--s"))
+                self.assertNotIn("--dry-run", self.completed(shell, "popferry", "talk", "--d"))
+        self.assertIn("refused", self.completed("bash", "popferry", "history", "--state", "=", "r"))
+        self.assertIn("--state=refused", self.completed("fish", "popferry", "history", "--state="))
 
     def test_zsh_completes_them_too(self):
         need("zsh")
         self.completed("bash", "popferry", "")      # for the fetchrc
-        for line, words in (("popferry ", ("run", "history", "authorize", "gmx", "web.de")), ("popferry check ", ("gmx", "web.de")),
-                            ("popferry talk l", ("lan",)), ("popferry --d", ("--dry-run",)), ("popferry history --s", ("--seen", "--since"))):
+        for line, words in (("popferry ", ("run", "history", "authorize", "gmx", "web.de")),
+                            ("popferry history --se", ("--seen", "--search")), ("popferry history --state=", ("recorded", "quarantined")), ("popferry check ", ("gmx", "web.de")),
+                            ("popferry talk l", ("lan",)), ("popferry talk --", ("--no-login",)),
+                            ("popferry --d", ("--dry-run",)), ("popferry history --s", ("--seen", "--since"))):
             done = self.shell("zsh", "-f", "-c", COMPLETE_ZSH, "zsh", line, timeout=60,
                               env={"HOME": f"{self.directory}/home", "PATH": os.environ["PATH"], "TERM": "dumb"})
             for word in words:
                 self.assertIn(word, done.stdout)
+            if "talk" in line:
+                self.assertNotIn("--json", done.stdout)
 
     def test_every_option_of_the_help_stands_in_the_manual_and_the_completions(self):
         text = self.popferry.run("--help", plain=True).stdout
