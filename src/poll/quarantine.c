@@ -4,11 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "mail/lines.h"
+#include "store/state_dir.h"
 
 #define CHUNK 65536
 
@@ -26,7 +26,7 @@ static int make_dirs(const char *state_dir, struct fault *fault)
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s/%s", state_dir, names[i]);
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        if (state_dir_below(path) < 0)
             return state_fault(fault, path);
     }
     return 0;
@@ -66,7 +66,7 @@ static int write_text(FILE *out, const struct message *message, const char *path
 
 static int write_file(const char *path, const struct message *message, struct fault *fault)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = state_dir_file(AT_FDCWD, path, O_WRONLY | O_EXCL | O_CLOEXEC);
     FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
     int result;
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -166,7 +165,7 @@ static int open_dir(const struct oauth_params *params, struct fault *fault)
         errno = ENAMETOOLONG;
         return state_fault(fault, "cannot open", params->state_dir);
     }
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (state_dir_below(path) < 0)
         return state_fault(fault, "cannot make", path);
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     return fd >= 0 ? fd : state_fault(fault, "cannot open", path);
@@ -184,7 +183,7 @@ int oauth_slot_open(const struct oauth_params *params, struct oauth_slot *slot, 
     (void)snprintf(slot->temp, sizeof(slot->temp), "%s.tmp", slot->name);
     /* One fixed name, since the lock is held: what a killed run left is replaced here. */
     (void)unlinkat(slot->dir, slot->temp, 0);
-    slot->fd = openat(slot->dir, slot->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    slot->fd = state_dir_file(slot->dir, slot->temp, O_RDWR | O_EXCL | O_CLOEXEC | O_NOFOLLOW);
     if (slot->fd < 0) {
         (void)state_fault(fault, "cannot write the token file", slot->temp);
         oauth_slot_close(slot);

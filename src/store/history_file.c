@@ -10,6 +10,7 @@
 
 #include "store/history_private.h"
 #include "store/lock.h"
+#include "store/state_dir.h"
 
 #define CREATION_LOCK "history" /* no mailbox is called so: identities have an '@' */
 #define RESERVE_SIZE (256 * 1024)
@@ -64,7 +65,7 @@ static void remove_beside(const char *path, const char *const *suffixes)
 /* An empty history under a name that nobody else uses, on disk when 0 is returned. */
 static int build(const char *path, struct fault *fault)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = state_dir_file(AT_FDCWD, path, O_RDWR | O_EXCL | O_CLOEXEC | O_NOFOLLOW);
     sqlite3 *db = NULL;
     int rc;
 
@@ -157,7 +158,7 @@ int history_reserve_keep(const char *path, struct fault *fault)
 
     if (stat(path, &st) == 0 && st.st_size >= RESERVE_SIZE && st.st_blocks * 512 >= RESERVE_SIZE)
         return 0;
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = state_dir_file(AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return file_fault(fault, "make", path, errno);
     error = posix_fallocate(fd, 0, RESERVE_SIZE);

@@ -13,6 +13,7 @@
 #include <openssl/evp.h>
 
 #include "base/stop.h"
+#include "store/state_dir.h"
 
 #define LOCK_PREFIX "lock-"
 
@@ -60,7 +61,7 @@ int lock_take(const char *dir, const char *name, int wait, int *busy, struct fau
         errno = ENAMETOOLONG;
         return lock_fault(fault, dir);
     }
-    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = state_dir_file(AT_FDCWD, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return lock_fault(fault, path);
     if (take(fd, wait) == 0)

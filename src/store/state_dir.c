@@ -129,3 +129,41 @@ int state_dir_open(const char *path, int create, struct fault *fault)
         return state_fault(fault, create ? "write to" : "read", path, errno);
     return 0;
 }
+
+/* Only what was just made: the owner could have linked anything else to that name. What cannot be given stays
+ * root's. */
+static void give_to_owner(int fd, int at, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *parent = slash != NULL ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    struct stat st;
+
+    (void)(parent != NULL && fstatat(at, parent, &st, 0) == 0 && st.st_uid != 0 &&
+           fchown(fd, st.st_uid, st.st_gid) == 0);
+    free(parent);
+}
+
+int state_dir_file(int at, const char *path, int flags)
+{
+    int fd = openat(at, path, flags | O_CREAT | O_EXCL, 0600);
+
+    if (fd >= 0 && geteuid() == 0)
+        give_to_owner(fd, at, path);
+    if (fd < 0 && errno == EEXIST && (flags & O_EXCL) == 0)
+        fd = openat(at, path, flags | O_CREAT, 0600);
+    return fd;
+}
+
+int state_dir_below(const char *path)
+{
+    int fd;
+
+    if (mkdir(path, 0700) < 0)
+        return errno == EEXIST ? 0 : -1;
+    fd = geteuid() == 0 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (fd >= 0) {
+        give_to_owner(fd, AT_FDCWD, path);
+        (void)close(fd);
+    }
+    return 0;
+}

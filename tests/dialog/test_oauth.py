@@ -71,6 +71,16 @@ class OAuthCase(Case):
 
 
 class Tokens(OAuthCase):
+    def test_a_token_file_of_roots_belongs_to_the_owner_of_the_state_directory(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        os.mkdir(self.popferry.state)
+        os.chown(self.popferry.state, 54321, 54321)
+        self.configure(*self.shores())
+        self.ferry()
+        paths = glob.glob(os.path.join(self.popferry.state, "oauth*")) + glob.glob(os.path.join(self.popferry.state, "oauth", "*"))
+        self.assertEqual([(os.stat(path).st_uid, os.stat(path).st_gid) for path in paths], 2 * [(54321, 54321)])
+
     @cases({name: name for name in ("XOAUTH2", "OAUTHBEARER", "XOAUTH2 OAUTHBEARER", "PLAIN XOAUTH2")})
     def test_mail_crosses_with_a_token(self, mechanisms):
         oauth, pop3, smtp = self.shores(mechanisms=mechanisms)

@@ -132,6 +132,45 @@ class State(Case):
         self.assertEqual(len(arrived), len(set(arrived)), "the same mail again")
 
 
+class Owners(Case):
+    """Root runs a command on the state directory of a service that has a user of its own."""
+
+    SERVICE = 54321
+
+    def prepare(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        os.mkdir(self.popferry.state)
+        os.chown(self.popferry.state, self.SERVICE, self.SERVICE)
+        sent = letters(2)
+        pop3, smtp = self.pop3(sent), self.smtp()
+        smtp.judge = lambda m: b"554 5.7.1 never\r\n" if b"letter 2" in m.octets else None
+        self.fetchrc(pop3, smtp, on_reject="quarantine")
+        return pop3
+
+    def all_belong_to_the_service(self, *wanted):
+        found = {}
+        for at, directories, files in os.walk(self.popferry.state):
+            for name in directories + files:
+                status = os.stat(os.path.join(at, name))
+                found[name] = (status.st_uid, status.st_gid, status.st_mode & 0o77)
+        self.assertEqual(set(found.values()), {(self.SERVICE, self.SERVICE, 0)}, found)
+        for name in wanted:
+            self.assertTrue(any(name in there for there in found), name)
+
+    def test_a_run_of_roots_leaves_nothing_that_the_service_cannot_use(self):
+        pop3 = self.prepare()
+        self.ferry(status=None)
+        pop3.mailboxes["thomas"].add(letter(5))
+        self.ferry(status=None)
+        self.all_belong_to_the_service("lock-", "history.db", "history.db-wal", "history.reserve", "quarantine", ".popferry")
+
+    def test_a_history_that_root_has_begun(self):
+        self.prepare()
+        self.ferry("history", "--seen", "--yes", "thomas")
+        self.all_belong_to_the_service("lock-", "history.db", "history.reserve")
+
+
 class SmallDisk(Case):
     """A message that does not fit into memory goes to a temporary file: what if there is no room for it?"""
 
