@@ -48,6 +48,9 @@ static bool enter(struct mailbox *mailbox)
         mailbox->lock = lock_take(mailbox->params->state_dir, mailbox->account->identity, 0, &busy, &fault);
         if (mailbox->lock < 0 && busy) {
             mailbox->outcome->busy = true;
+            if (history_mailbox(mailbox->params->history, mailbox->account->identity, &mailbox->record, &fault) ==
+                0)
+                mailbox->outcome->last_success = mailbox->record.last_success;
             log_line(LOG_LEVEL_INFO, title_of(mailbox), "another run is polling %s",
                      mailbox->account->identity);
             return false;
@@ -61,6 +64,7 @@ static bool enter(struct mailbox *mailbox)
         (void)fail(mailbox, &fault);
         return false;
     }
+    mailbox->outcome->last_success = mailbox->record.last_success; /* also of one that is left alone */
     mailbox->limits.newest_receipt = mailbox->record.newest_receipt;
     if (mailbox->limits.now < mailbox->record.newest_receipt)
         log_line(LOG_LEVEL_WARNING, title_of(mailbox),

@@ -1,4 +1,6 @@
 """What a log holds: JSON lines with stable keys, journal lines with priorities, text; and the metrics for Prometheus."""
+import fcntl
+import glob
 import json
 import os
 import re
@@ -166,6 +168,22 @@ class Metrics(Case):
             self.assertGreaterEqual(found["popferry_stage_seconds", f'account="thomas",stage="{stage}"'], 0)
         self.assertEqual(os.stat(self.path).st_mode & 0o777, 0o644)
         self.assertEqual([name for name in os.listdir(self.directory) if name.startswith("popferry.prom.")], [])
+
+    def test_the_last_success_stays_while_a_mailbox_is_left_alone_or_busy(self):
+        pop3 = self.pop3(letters(1), caps=("UIDL", "LOGIN-DELAY 600"))
+        name = ("popferry_last_success_timestamp_seconds", 'account="thomas"')
+        self.fetchrc(pop3, self.smtp(), top={"metrics_file": self.path})
+        self.ferry()
+        success = self.read()[name]
+        self.ferry()
+        self.assertEqual(len(pop3.sessions), 1)
+        self.assertEqual(self.read()[name], success)
+        held = [open(path) for path in glob.glob(os.path.join(self.popferry.state, "lock-*"))]
+        for file in held:
+            self.addCleanup(file.close)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        self.assert_names(self.ferry("-v"), "another run")
+        self.assertEqual(self.read()[name], success)
 
     def test_a_dry_run_and_a_run_of_some_leave_them_alone(self):
         self.fetchrc(self.pop3({"thomas": letters(1), "anna": []}), self.smtp(), top={"metrics_file": self.path})
