@@ -1,43 +1,88 @@
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <openssl/evp.h>
 
+#include "base/buf.h"
 #include "poll/connect.h"
 #include "poll/mailbox_private.h"
 #include "report/log.h"
 
-/* A file's identity and time of change, as text. */
-static void describe(const char *path, char *dst, size_t size)
-{
-    struct stat status;
+#define SETTINGS_MAX 65536
+#define CREDENTIAL_MAX (16 * 1024 * 1024) /* a fetchrc may be one */
 
-    dst[0] = '\0';
-    if (path != NULL && stat(path, &status) == 0)
-        (void)snprintf(dst, size, "%llu %lld %lld.%09ld", (unsigned long long)status.st_ino,
-                       (long long)status.st_size, (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+static const char *credentials(void)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+
+    return directory != NULL ? directory : "";
 }
 
-/* A digest of what a login depends on, so that a changed setting ends the waiting after a refusal. No secret
- * goes in: a password's change shows in the time of the file that holds it. */
+/* systemd and Kubernetes make the files of credentials anew for each start: only what is in them tells whether
+ * they have changed. It may be a short password, which a quick digest would give away. */
+static void describe_credential(const char *path, struct buf *text)
+{
+    unsigned char digest[32] = {0};
+    struct buf content;
+    FILE *file = fopen(path, "re");
+    size_t i;
+
+    buf_init(&content, CREDENTIAL_MAX);
+    while (file != NULL && buf_reserve(&content, 4096) == 0) {
+        size_t got = fread(content.data + content.len, 1, 4096, file);
+        content.len += got;
+        if (got == 0)
+            break;
+    }
+    if (file != NULL)
+        (void)fclose(file);
+    (void)PKCS5_PBKDF2_HMAC(content.len > 0 ? content.data : "", (int)content.len, (const unsigned char *)path,
+                            (int)strlen(path), 10000, EVP_sha256(), sizeof(digest), digest);
+    for (i = 0; i < sizeof(digest); i++)
+        (void)buf_printf(text, "%02x", digest[i]);
+    buf_free(&content);
+}
+
+/* What shows that a file has changed: its identity and time. */
+static void describe(const char *path, struct buf *text)
+{
+    size_t len = strlen(credentials());
+    struct stat status;
+
+    if (path != NULL && len > 0 && strncmp(path, credentials(), len) == 0 && path[len] == '/')
+        describe_credential(path, text);
+    else if (path != NULL && stat(path, &status) == 0)
+        (void)buf_printf(text, "%llu %lld %lld.%09ld", (unsigned long long)status.st_ino,
+                         (long long)status.st_size, (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
+    (void)buf_puts(text, "\n");
+}
+
+/* A digest of what a login depends on, so that a changed setting ends the waiting after a refusal. */
 static void digest_settings(struct mailbox *mailbox)
 {
     const struct config_peer *peer = &mailbox->account->peer;
-    char fetchrc[96];
-    char password_file[96];
-    char text[2048];
-    size_t size;
-    int len;
+    char credential[PATH_MAX];
+    struct buf text;
 
-    describe(mailbox->params->config->path, fetchrc, sizeof(fetchrc));
-    describe(peer->secret.password_file, password_file, sizeof(password_file));
-    len = snprintf(text, sizeof(text), "%s\n%u\n%d\n%d\n%s\n%s\n%s\n%s\n", peer->host, peer->port,
-                   (int)peer->tls, (int)peer->auth, peer->username != NULL ? peer->username : "",
-                   peer->proxy != NULL ? peer->proxy : "", fetchrc, password_file);
-    size = len < 0 ? 0 : (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1;
-    (void)EVP_Digest(text, size, mailbox->result.settings, NULL, EVP_sha256(), NULL);
+    buf_init(&text, SETTINGS_MAX);
+    (void)buf_printf(&text, "%s\n%u\n%d\n%d\n%s\n%s\n", peer->host, peer->port, (int)peer->tls, (int)peer->auth,
+                     peer->username != NULL ? peer->username : "", peer->proxy != NULL ? peer->proxy : "");
+    describe(mailbox->params->config->path, &text);
+    describe(peer->file, &text);
+    describe(peer->secret.password_file, &text);
+    describe(peer->tls_cert_file, &text);
+    describe(peer->tls_key_file, &text);
+    if (peer->secret.credential != NULL &&
+        (size_t)snprintf(credential, sizeof(credential), "%s/%s", credentials(), peer->secret.credential) <
+            sizeof(credential))
+        describe(credential, &text);
+    (void)EVP_Digest(text.data != NULL ? text.data : "", text.len, mailbox->result.settings, NULL, EVP_sha256(),
+                     NULL);
+    buf_free(&text);
 }
 
 static void tell_waiting(const struct mailbox *mailbox, int64_t until, const char *why)
@@ -57,7 +102,8 @@ bool mailbox_left_alone(struct mailbox *mailbox)
     int64_t now = mailbox->limits.now;
     struct fault fault;
 
-    digest_settings(mailbox);
+    if (record->login_retry_at > now)
+        digest_settings(mailbox);
     if (mailbox->params->named)
         return false;
     /* A clock that was set back must not lock an account out: no wait is ever longer than a day. */
@@ -95,6 +141,8 @@ int mailbox_connect(struct mailbox *mailbox)
     if (result == 0)
         return 0;
     mailbox->result.login_refused = login.refused && fault.class == FAULT_LOGIN;
+    if (mailbox->result.login_refused)
+        digest_settings(mailbox);
     mailbox->result.login_surely = mailbox->result.login_refused && login.code == POP3_CODE_AUTH;
     mailbox_fault(mailbox, &fault, NULL);
     return -1;

@@ -1,5 +1,9 @@
 """A faulty POP3 server: whatever it does, no message is lost, none comes twice, and the fault is named."""
-from kit.case import cases
+import os
+import shutil
+import tempfile
+
+from kit.case import PASSWORD, cases
 from kit.faults import NO_PIPELINING, FaultCase
 from kit.messages import letter, letters
 from kit.pop3 import After, At, Message, stuffed
@@ -144,6 +148,44 @@ class LoginCodes(FaultCase):
         self.ferry(status=None)
         self.assertEqual(len(pop3.sessions), sessions, "cron locks accounts that way")
         self.recover(pop3, smtp)
+
+    def test_a_new_password_in_an_included_file_is_tried_at_once(self):
+        pop3 = self.pop3(letters(1))
+        self.fetchrc(pop3, self.smtp(), password="wrong")
+        accounts = os.path.join(self.directory, "accounts")
+        with open(self.popferry.fetchrc) as file:
+            top, text = file.read().split("account ", 1)
+        self.popferry.configure(top + 'include("accounts")\n')
+        self.write(accounts, "account " + text)
+        self.ferry(status=LOGIN)
+        self.assert_names(self.ferry(status=LOGIN), "left alone")
+        self.write(accounts, "account " + text.replace('"wrong"', f'"{PASSWORD}"'))
+        self.ferry()
+
+    def test_a_credential_ends_the_waiting_when_it_holds_another_password_but_not_when_it_is_made_anew(self):
+        pop3 = self.pop3(letters(1))
+        self.fetchrc(pop3, self.smtp(), password=None, credential="gmx")
+        with open(self.popferry.fetchrc) as file:
+            text = file.read()
+
+        def start(password, status):    # as a service does
+            credentials = tempfile.mkdtemp(dir=self.directory)
+            os.rename(credentials, os.path.join(self.directory, "credentials"))
+            self.write(os.path.join(self.directory, "credentials", "fetchrc"), text)
+            self.write(os.path.join(self.directory, "credentials", "gmx"), password)
+            self.popferry.fetchrc = os.path.join(self.directory, "credentials", "fetchrc")
+            run = self.ferry(status=status, env={"CREDENTIALS_DIRECTORY": os.path.join(self.directory, "credentials")})
+            shutil.rmtree(os.path.join(self.directory, "credentials"))
+            return run
+
+        start("wrong", LOGIN)
+        self.assert_names(start("wrong", LOGIN), "left alone")
+        start(PASSWORD, OK)
+
+    def write(self, path, text):
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, 0o600)
 
     def test_a_new_password_is_tried_at_once(self):
         pop3, smtp = self.shores()
