@@ -20,7 +20,8 @@ static const char *const state_names[] = {[HISTORY_LISTED] = "listed",
                                           [HISTORY_RECORDED] = "recorded",
                                           [HISTORY_GONE] = "gone",
                                           [HISTORY_SEEN] = "seen",
-                                          [HISTORY_QUARANTINED] = "quarantined"};
+                                          [HISTORY_QUARANTINED] = "quarantined",
+                                          [HISTORY_NOTICED] = "noticed"};
 
 struct listing {
     const struct config *config;
@@ -53,7 +54,7 @@ static int parse_state(const char *name, struct history_filter *filter)
             return 0;
         }
     }
-    return wrong("--state takes listed, recorded, gone, seen, quarantined or refused, not", name);
+    return wrong("--state takes listed, recorded, gone, seen, noticed, quarantined or refused, not", name);
 }
 
 /* An age (7d) or a local date with or without a time. */

@@ -61,8 +61,8 @@ struct delivery_job {
     const char *account;  /* for the log */
     const char *uid;      /* for the log; borrowed */
     int64_t row;          /* the history's; 0: none is kept (an oversize notice's or a forward's wrapper) */
-    enum history_state recorded_state; /* RECORDED, or SEEN for a notice, QUARANTINED for a forwarded one */
-    enum history_state waiting_state;  /* while nobody has it: LISTED, or SEEN if its notice was delivered */
+    enum history_state recorded_state; /* RECORDED, or NOTICED for a notice, QUARANTINED for a forward */
+    enum history_state waiting_state;  /* while nobody has it: LISTED, or NOTICED */
     uint64_t octets;      /* as listed */
     unsigned number;      /* the message's number in the POP3 session */
     size_t item;          /* its index in the plan */

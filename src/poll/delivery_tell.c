@@ -22,7 +22,7 @@ static void list(const struct delivery_job *job, bool have_it, struct buf *out)
 static void tell_delivered(const struct delivery_job *job, int64_t duration)
 {
     const char *reply = job->transaction.reply.text;
-    bool notice = job->recorded_state == HISTORY_SEEN;
+    bool notice = job->recorded_state == HISTORY_NOTICED;
     char queue_id[64];
     char text[1024];
     struct buf recipients;

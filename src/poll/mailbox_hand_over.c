@@ -61,7 +61,7 @@ static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
  * is. */
 static bool notice_came(const struct history_row *row)
 {
-    return row != NULL && row->state == HISTORY_SEEN;
+    return row != NULL && row->state == HISTORY_NOTICED;
 }
 
 /* Give the message to the delivery. Takes the message. */
@@ -82,9 +82,9 @@ static void submit(struct mailbox *mailbox, size_t item, struct message *message
     job->account = mailbox->account->peer.title;
     job->uid = mailbox_uid(mailbox, item);
     job->row = mailbox->items[item].row;
-    job->recorded_state = mailbox->plan.items[item].action == PLAN_NOTICE ? HISTORY_SEEN : HISTORY_RECORDED;
+    job->recorded_state = mailbox->plan.items[item].action == PLAN_NOTICE ? HISTORY_NOTICED : HISTORY_RECORDED;
     if (notice_came(mailbox->plan.items[item].row))
-        job->waiting_state = HISTORY_SEEN;
+        job->waiting_state = HISTORY_NOTICED;
     job->octets = mailbox->plan.items[item].entry->octets;
     job->number = mailbox->plan.items[item].entry->number;
     job->item = item;
@@ -309,7 +309,7 @@ void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job)
 {
     struct mailbox_item *item = &mailbox->items[job->item];
     bool kept = mailbox->limits.keep || mailbox->limits.keep_days > 0;
-    bool notice = job->recorded_state == HISTORY_SEEN;
+    bool notice = job->recorded_state == HISTORY_NOTICED;
 
     item->state = ITEM_LEFT;
     if (job->outcome == DELIVERY_DONE || job->outcome == DELIVERY_UNRECORDED) {

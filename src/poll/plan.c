@@ -99,8 +99,9 @@ static enum plan_action action_of_known(const struct pop3_entry *entry, const st
     case HISTORY_LISTED:
         return action_of_new(entry, row, limits);
     case HISTORY_SEEN:
-        /* A SEEN row with a receipt is an oversize notice: the message itself is still to be had. */
-        if (row->delivered != 0 && !plan_oversize(entry, limits))
+        return PLAN_KEEP;
+    case HISTORY_NOTICED:
+        if (!plan_oversize(entry, limits))
             return row->retry_at > limits->now ? PLAN_WAIT : PLAN_RETRIEVE;
         return PLAN_KEEP;
     case HISTORY_GONE:

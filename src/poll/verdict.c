@@ -111,7 +111,7 @@ int verdict_of(struct delivery_job *job, const char *destination, struct verdict
             verdict->receipt.state = job->recorded_state;
         } else {
             /* A notice comes once, even if some did not get it. */
-            verdict->receipt.state = job->recorded_state == HISTORY_SEEN ? HISTORY_SEEN : HISTORY_LISTED;
+            verdict->receipt.state = job->recorded_state == HISTORY_NOTICED ? HISTORY_NOTICED : HISTORY_LISTED;
             job->outcome = DELIVERY_OWED;
             judge_recipients(job, destination, verdict);
         }

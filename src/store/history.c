@@ -180,14 +180,14 @@ static int quick_check(struct history *history, struct fault *fault)
 /* Whether what was opened is ours, of our time, and whole. */
 static int examine(struct history *history, struct fault *fault)
 {
-    int64_t application, version;
+    int64_t application;
 
     if (pragma(history, "PRAGMA application_id", &application, fault) < 0 ||
-        pragma(history, "PRAGMA user_version", &version, fault) < 0)
+        pragma(history, "PRAGMA user_version", &history->version, fault) < 0)
         return -1;
-    if (application != HISTORY_APPLICATION || version < 1)
+    if (application != HISTORY_APPLICATION || history->version < 1)
         return history_unusable(fault, history->path, "was not made by popferry");
-    if (version > HISTORY_VERSION)
+    if (history->version > HISTORY_VERSION)
         return history_unusable(fault, history->path, "was written by a newer popferry than this one");
     return quick_check(history, fault);
 }
@@ -239,6 +239,8 @@ static int open_writing(struct history *history, struct fault *fault)
             NULL, NULL, NULL) != SQLITE_OK ||
         sqlite3_wal_autocheckpoint(history->db, CHECKPOINT_PAGES) != SQLITE_OK)
         return history_error(history, "open", fault);
+    if (history->version < HISTORY_VERSION && history_upgrade(history, fault) < 0)
+        return -1;
     return history_reserve_keep(history->reserve, fault);
 }
 
@@ -258,13 +260,20 @@ static int connect_immutable(struct history *history)
     return result;
 }
 
-static int open_reading(struct history *history, struct fault *fault)
+static int open_existing(struct history *history, struct fault *fault)
 {
     if (connect_to(history, history->path, SQLITE_OPEN_READONLY) == 0 && examine(history, fault) == 0)
         return 0;
     if ((history->code & 0xFF) != SQLITE_CANTOPEN && (history->code & 0xFF) != SQLITE_READONLY)
         return -1;
     return connect_immutable(history) == 0 ? examine(history, fault) : -1;
+}
+
+static int open_reading(struct history *history, struct fault *fault)
+{
+    if (open_existing(history, fault) < 0)
+        return -1;
+    return history->version < HISTORY_VERSION ? history_upgrade_copy(history, fault) : 0;
 }
 
 /* A history that is not there reads as one without rows. */

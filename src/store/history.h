@@ -9,7 +9,8 @@
  * Processes: several may use it at once.
  * Errors: FAULT_OF_RUN with FAULT_STATE. A reserve file (history.reserve) is given up when the disk is full,
  * so that the receipts of messages in flight can still be written; without it no run begins. An unreadable,
- * foreign or newer history is a fault, never a silent start from nothing. */
+ * foreign or newer history is a fault, never a silent start from nothing. One of an older popferry is upgraded
+ * in place, in one transaction; HISTORY_READ upgrades a copy in memory. */
 #ifndef POPFERRY_STORE_HISTORY_H
 #define POPFERRY_STORE_HISTORY_H
 
@@ -43,8 +44,9 @@ enum history_state {
     HISTORY_LISTED,      /* planned: owed to the recipients in `owed` */
     HISTORY_RECORDED,    /* every recipient's receipt is committed; in delete mode a DELE is still owed */
     HISTORY_GONE,        /* QUIT confirmed the DELE */
-    HISTORY_SEEN,        /* never delivered by us: imported, or marked with history --seen */
+    HISTORY_SEEN,        /* nobody wants it from us (any more): imported, or marked with history --seen */
     HISTORY_QUARANTINED, /* refused for good and put into the quarantine: as RECORDED */
+    HISTORY_NOTICED,     /* over max_size: the notice of it was delivered, the message itself is still to be had */
 };
 
 struct history_row {
@@ -201,7 +203,8 @@ int history_each(struct history *history, const struct history_filter *filter,
  * NULL). An identity that is not known touches none, and is no fault.
  * move: what is known of `from` becomes `to`'s; where both know a UID, the delivered one stays.
  * forget: uid NULL: all of the mailbox. Forgotten mail that is still listed comes again.
- * seen: the UIDs count as delivered before; those that were listed but not delivered yet are no longer owed.
+ * seen: the UIDs count as delivered before; those that were listed but not delivered yet, or noticed, are no
+ * longer owed.
  * Makes the mailbox. octets NULL, or 0 for a message: not known.
  * retry: refused messages and refused logins wait no longer; identity NULL: all mailboxes.
  * prune: all rows that were not listed any more since before that time. */

@@ -61,7 +61,7 @@ enum history_sql {
 extern const char *const history_sql[SQL_COUNT];
 extern const char history_schema[];
 #define HISTORY_APPLICATION 0x504F5046 /* "POPF", the application_id of our files */
-#define HISTORY_VERSION 1              /* user_version of the schema */
+#define HISTORY_VERSION 2              /* user_version of the schema */
 
 /* A receipt that waits for its commit. */
 struct history_waiting {
@@ -79,6 +79,7 @@ struct history {
     char *path;    /* of history.db */
     char *reserve; /* of history.reserve */
     enum history_mode mode;
+    int64_t version;         /* of the schema on disk, when it was opened */
     int code;                /* SQLite's extended code of the last error */
     bool blocked;            /* another process has held the history for too long once */
     atomic_bool exhausted;   /* the reserve was given up */
@@ -133,6 +134,11 @@ int history_reserve_keep(const char *path, struct fault *fault);
 /* "X; restore it from a backup or move it aside with ...": what to do about a history that cannot be used.
  * Returns -1. */
 int history_unusable(struct fault *fault, const char *path, const char *why);
+
+/* history_upgrade.c: bring an older schema up to HISTORY_VERSION, all of it or nothing: in the file, or (READ) in
+ * a copy in memory that takes the file's place. */
+int history_upgrade(struct history *history, struct fault *fault);
+int history_upgrade_copy(struct history *history, struct fault *fault);
 
 /* history_rows.c: as the public functions, with the lock held. rows start empty. */
 int history_rows_take(struct history_rows *rows, sqlite3_stmt *statement);

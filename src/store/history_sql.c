@@ -5,7 +5,7 @@
  * among tens of thousands that are absent is one look-up in message_absent. */
 const char history_schema[] =
     "PRAGMA application_id = 1347375174;" /* HISTORY_APPLICATION */
-    "PRAGMA user_version = 1;"            /* HISTORY_VERSION */
+    "PRAGMA user_version = 2;"            /* HISTORY_VERSION */
     "CREATE TABLE mailbox("
     " id INTEGER PRIMARY KEY,"
     " identity TEXT NOT NULL UNIQUE,"
@@ -52,9 +52,9 @@ const char history_schema[] =
     " quarantined INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY(mailbox, hour)) WITHOUT ROWID;";
 
-_Static_assert(HISTORY_APPLICATION == 1347375174 && HISTORY_VERSION == 1, "the schema says so");
+_Static_assert(HISTORY_APPLICATION == 1347375174 && HISTORY_VERSION == 2, "the schema says so");
 _Static_assert(HISTORY_LISTED == 0 && HISTORY_RECORDED == 1 && HISTORY_GONE == 2 && HISTORY_SEEN == 3 &&
-                   HISTORY_QUARANTINED == 4,
+                   HISTORY_QUARANTINED == 4 && HISTORY_NOTICED == 5,
                "these numbers stand in people's files");
 
 /* What history_mailbox_read() and history_row_read() take, in their order. */
@@ -142,7 +142,7 @@ const char *const history_sql[SQL_COUNT] = {
     [SQL_SEEN_ADD] = "INSERT INTO message(mailbox, uid, octets, state, first_seen)"
                      " VALUES (?1, ?2, ?3, 3, ?4)",
     [SQL_SEEN_SET] = "UPDATE message SET state = 3, owed = NULL, retry_at = 0, absent = 0"
-                     " WHERE id = ?1 AND state = 0",
+                     " WHERE id = ?1 AND state IN (0, 5)",
     [SQL_RETRY_MESSAGES] = "UPDATE message SET retry_at = 0"
                            " WHERE retry_at <> 0 AND (?1 IS NULL OR mailbox = ?1)",
     [SQL_RETRY_MAILBOXES] = "UPDATE mailbox SET login_retry_at = 0, login_refusals = 0"

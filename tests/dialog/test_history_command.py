@@ -170,6 +170,25 @@ class Changes(HistoryCase):
         self.assertEqual(self.again(), 1)
         self.assertEqual(len(pop3.left("thomas")), 4)
 
+    def test_seen_after_some_recipients_had_it(self):
+        pop3, smtp = self.pop3(letters(1)), self.smtp(refuse={"bob@localhost": b"450 4.2.1 later\r\n"})
+        self.fetchrc(pop3, smtp, recipients=["thomas", "bob"], keep=True)
+        self.ferry(status=RETRY)
+        self.history("--yes", "--seen", "thomas")
+        smtp.refuse = {}
+        self.ferry()
+        self.assertEqual([m.recipients for m in smtp.accepted], [["thomas@localhost"]])
+
+    def test_seen_after_a_notice(self):
+        pop3, smtp = self.pop3(letters(1)), self.smtp()
+        self.fetchrc(pop3, smtp, max_size=10, oversize="headers")
+        self.ferry()
+        self.assertEqual(len(self.uids("--state=noticed")), 1)
+        self.history("--yes", "--seen", "thomas")
+        self.assertEqual((len(self.uids("--state=noticed")), len(self.uids("--state=seen"))), (0, 1))
+        self.ferry("run", "--all-sizes")
+        self.assertEqual((len(smtp.accepted), pop3.commands("RETR")), (1, []))
+
     def test_seen_where_mail_is_deleted_stays_there(self):
         """Mail that was never delivered by us is not ours to delete."""
         pop3, _ = self.shores(keep=False)

@@ -70,6 +70,76 @@ static void a_newer_history_is_left_alone(void **state)
     is_refused(*state, "newer popferry");
 }
 
+/* A history as the first schema wrote it: what the later ones added is taken away again. */
+static void make_first(const char *dir)
+{
+    struct history *history = open_or_fail(dir, HISTORY_WRITE);
+    int64_t first = fill(history, 3);
+    struct history_receipt receipt = {.id = first, .state = HISTORY_SEEN, .delivered = true};
+
+    assert_int_equal(history_receipt(history, &receipt, &fault), 0);
+    receipt = (struct history_receipt){.id = first + 1, .state = HISTORY_SEEN};
+    assert_int_equal(history_receipt(history, &receipt, &fault), 0);
+    receipt = (struct history_receipt){.id = first + 2, .state = HISTORY_RECORDED, .delivered = true};
+    assert_int_equal(history_receipt(history, &receipt, &fault), 0);
+    history_close(history);
+    execute(dir, "PRAGMA user_version = 1");
+}
+
+static void states_are(const char *dir, enum history_mode mode, enum history_state first,
+                       enum history_state second, enum history_state third)
+{
+    struct history *history = open_or_fail(dir, mode);
+    struct history_rows rows;
+
+    if (history_load(history, 1, NULL, 0, &rows, &fault) < 0)
+        fail_msg("%s", fault.text);
+    assert_int_equal(rows.count, 3);
+    assert_int_equal(rows.rows[0].state, first);
+    assert_int_equal(rows.rows[1].state, second);
+    assert_int_equal(rows.rows[2].state, third);
+    history_rows_free(&rows);
+    history_close(history);
+}
+
+static int64_t version_of(const char *dir)
+{
+    sqlite3_stmt *statement;
+    sqlite3 *db;
+    int64_t version;
+
+    assert_int_equal(sqlite3_open(file(dir, "history.db"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    version = sqlite3_column_int64(statement, 0);
+    assert_int_equal(sqlite3_finalize(statement), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return version;
+}
+
+static void an_older_history_is_read_as_it_stands_and_upgraded_by_who_writes(void **state)
+{
+    make_first(*state);
+    states_are(*state, HISTORY_READ, HISTORY_NOTICED, HISTORY_SEEN, HISTORY_RECORDED);
+    assert_int_equal(version_of(*state), 1);
+    states_are(*state, HISTORY_WRITE, HISTORY_NOTICED, HISTORY_SEEN, HISTORY_RECORDED);
+    assert_int_equal(version_of(*state), 2);
+    states_are(*state, HISTORY_READ, HISTORY_NOTICED, HISTORY_SEEN, HISTORY_RECORDED);
+}
+
+static void an_upgrade_that_fails_changes_nothing(void **state)
+{
+    struct history *history;
+
+    make_first(*state);
+    execute(*state, "CREATE TRIGGER no BEFORE UPDATE ON message BEGIN SELECT raise(ABORT, 'not now'); END");
+    assert_int_equal(history_open(&history, *state, HISTORY_WRITE, &fault), -1);
+    assert_non_null(strstr(fault.text, "not now"));
+    assert_int_equal(version_of(*state), 1);
+    execute(*state, "DROP TRIGGER no");
+    states_are(*state, HISTORY_WRITE, HISTORY_NOTICED, HISTORY_SEEN, HISTORY_RECORDED);
+}
+
 static void a_directory_is_no_history(void **state)
 {
     assert_int_equal(mkdir(file(*state, "history.db"), 0700), 0);
@@ -190,6 +260,8 @@ int main(void)
         TEST(random_bytes_are_no_history),
         TEST(another_programs_database_is_no_history),
         TEST(a_newer_history_is_left_alone),
+        TEST(an_older_history_is_read_as_it_stands_and_upgraded_by_who_writes),
+        TEST(an_upgrade_that_fails_changes_nothing),
         TEST(a_directory_is_no_history),
         TEST(a_truncated_history_is_found_out),
         TEST(a_page_of_garbage_is_found_out),

@@ -180,6 +180,32 @@ static void seen_messages_are_added_and_listed_ones_are_no_longer_owed(void **st
                      3);
 }
 
+static void what_was_noticed_or_partly_delivered_can_be_seen(void **state)
+{
+    struct place *place = *state;
+    const char *uids[] = {"u1", "u2"};
+    uint64_t changed;
+    int64_t ids[2];
+
+    plan(place, uids, 2, ids);
+    assert_int_equal(
+        history_receipt(place->history,
+                        &(struct history_receipt){.id = ids[0], .state = HISTORY_NOTICED, .delivered = true},
+                        &fault),
+        0);
+    assert_int_equal(history_receipt(place->history,
+                                     &(struct history_receipt){.id = ids[1], .state = HISTORY_LISTED,
+                                                               .owed = "anna", .delivered = true},
+                                     &fault),
+                     0);
+    assert_int_equal(rows_with(place, (struct history_filter){.state = HISTORY_NOTICED}), 1);
+    assert_int_equal(
+        history_seen(place->history, "thomas@pop.example", uids, NULL, COUNT(uids), &changed, &fault), 0);
+    assert_int_equal(changed, 2);
+    assert_int_equal(row_of(place, "u1").state, HISTORY_SEEN);
+    assert_int_equal(row_of(place, "u2").state, HISTORY_SEEN);
+}
+
 static void a_mailbox_moves_and_merges_with_what_is_delivered(void **state)
 {
     struct place *place = *state;
@@ -248,6 +274,7 @@ int main(void)
         TEST(a_summary_counts_the_run_the_day_and_the_week),
         TEST(rows_are_searched_by_what_people_know),
         TEST(seen_messages_are_added_and_listed_ones_are_no_longer_owed),
+        TEST(what_was_noticed_or_partly_delivered_can_be_seen),
         TEST(a_mailbox_moves_and_merges_with_what_is_delivered),
         TEST(people_forget_retry_and_prune),
     };
