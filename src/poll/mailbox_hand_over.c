@@ -137,7 +137,6 @@ static void known(struct mailbox *mailbox, size_t item, struct message *message,
 {
     const struct plan_item *planned = &mailbox->plan.items[item];
     uint64_t octets = planned->entry->octets;
-    struct history_plan present = {.present = &row->id, .present_count = 1};
     struct fault fault;
     int result = 0;
 
@@ -146,10 +145,8 @@ static void known(struct mailbox *mailbox, size_t item, struct message *message,
     else
         mailbox->items[item].row = row->id;
     message_free(message);
-    if (result == 0 && row->absent)
-        result = history_plan(mailbox->params->history, mailbox->record.id, &present, &fault);
-    if (result == 0 && octets != row->octets)
-        result = history_resized(mailbox->params->history, row->id, octets, &fault);
+    if (result == 0 && (row->absent || row->returned || octets != row->octets))
+        result = history_compared(mailbox->params->history, row->id, octets, &fault);
     if (result < 0) {
         mailbox_leave(mailbox, item, &fault);
         return;

@@ -114,7 +114,8 @@ static enum plan_action action_of_known(const struct pop3_entry *entry, const st
         return PLAN_COMPARE;
     if (!plan_may_delete(row, limits))
         return PLAN_KEEP;
-    return entry->has_octets ? PLAN_DELETE : PLAN_COMPARE;
+    /* A server that forgot a UID may give it to another message, which would be deleted unread. */
+    return entry->has_octets && !row->absent && !row->returned ? PLAN_DELETE : PLAN_COMPARE;
 }
 
 static void decide(struct plan_item *item, const struct pop3_entry *entry, const struct history_row *row,
@@ -122,7 +123,6 @@ static void decide(struct plan_item *item, const struct pop3_entry *entry, const
 {
     item->entry = entry;
     item->row = row;
-    item->expired = false;
     if (entry->uid == NULL)
         item->action = plan_oversize(entry, limits) ? PLAN_OVERSIZE : PLAN_IDENTIFY;
     else if (row == NULL)
@@ -136,8 +136,6 @@ static void decide(struct plan_item *item, const struct pop3_entry *entry, const
     /* A known message that must be read again to be known: too large is too large. */
     if (item->action == PLAN_COMPARE && plan_oversize(entry, limits))
         item->action = PLAN_OVERSIZE;
-    if (item->action == PLAN_COMPARE && row != NULL)
-        item->expired = plan_may_delete(row, limits);
 }
 
 static unsigned stumbles(const struct plan_item *item)

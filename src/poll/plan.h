@@ -17,7 +17,8 @@
 
 enum plan_action {
     PLAN_RETRIEVE, /* new, or still owed to somebody: RETR and deliver */
-    PLAN_COMPARE,  /* known UID, another size or deleted already: RETR; equal: as known; else new mail */
+    PLAN_COMPARE,  /* known UID, but another size, deleted already, or to be deleted after an absence: RETR;
+                      equal: as known; else new mail */
     PLAN_IDENTIFY, /* no UID, one that stands twice, or an unknown header: RETR, then look the digest up */
     PLAN_DELETE,   /* delivered and not kept: DELE only */
     PLAN_NOTICE,   /* over max_size: its header is delivered (TOP) */
@@ -42,7 +43,6 @@ struct plan_item {
     const struct pop3_entry *entry;
     const struct history_row *row; /* NULL: unknown */
     enum plan_action action;
-    bool expired; /* COMPARE, IDENTIFY: if it turns out to be known, it is deleted */
     bool unread;  /* no UID, and LAST says that nobody has read it: it goes first */
 };
 

@@ -58,6 +58,7 @@ struct history_row {
     enum history_state state;
     char *owed;          /* recipients still owed, separated by '\n'; NULL or "" when none */
     bool absent;         /* was not in the last listing */
+    bool returned;       /* was absent in between: until it is read again it may be another message */
     int64_t first_seen;  /* seconds since the epoch, like all times here */
     int64_t delivered;   /* time of the last receipt, 0: none */
     unsigned refusals;   /* 5xx answers so far */
@@ -113,7 +114,7 @@ struct history_new {
 struct history_plan {
     struct history_new *fresh; /* inserted as LISTED */
     size_t fresh_count;
-    const int64_t *present; /* rows listed now that were marked absent */
+    const int64_t *present; /* rows listed now that were marked absent: returned, unless still owed */
     size_t present_count;
     const int64_t *absent; /* rows not listed any more: marked with the time, GONE ones deleted */
     size_t absent_count;
@@ -142,8 +143,8 @@ int history_stumble(struct history *history, int64_t id, const char *reply, stru
 /* QUIT confirmed the deletion of these rows: GONE. */
 int history_gone(struct history *history, const int64_t *ids, size_t count, struct fault *fault);
 
-/* The listing shows a known message with another size (compared, and the same). */
-int history_resized(struct history *history, int64_t id, uint64_t octets, struct fault *fault);
+/* A known message was read again and is the same one: it is present, with this size. */
+int history_compared(struct history *history, int64_t id, uint64_t octets, struct fault *fault);
 
 /* A UID was reused for another message: the row's old content is forgotten, the new is LISTED and owed. */
 int history_reused(struct history *history, int64_t id, uint64_t octets, const char *owed,

@@ -36,7 +36,7 @@ enum history_sql {
     SQL_RECEIPT,
     SQL_STUMBLE,
     SQL_GONE,
-    SQL_RESIZED,
+    SQL_COMPARED,
     SQL_REUSED,
     SQL_HOUR_ADD,
     SQL_HOUR_QUARANTINED,

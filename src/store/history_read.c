@@ -105,7 +105,7 @@ static int tell_row(sqlite3_stmt *statement,
     if (history_rows_take(&rows, statement) < 0)
         result = fault_set(fault, FAULT_OF_RUN, FAULT_INTERNAL, "history", "out of memory");
     else
-        result = take(context, (const char *)sqlite3_column_text(statement, 13), &rows.rows[0]);
+        result = take(context, (const char *)sqlite3_column_text(statement, 14), &rows.rows[0]);
     history_rows_free(&rows);
     return result;
 }

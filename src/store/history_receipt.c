@@ -188,9 +188,9 @@ int history_stumble(struct history *history, int64_t id, const char *reply, stru
     return history_commit_at_last(history, write_note, &note, fault);
 }
 
-int history_resized(struct history *history, int64_t id, uint64_t octets, struct fault *fault)
+int history_compared(struct history *history, int64_t id, uint64_t octets, struct fault *fault)
 {
-    struct note note = {.sql = SQL_RESIZED, .id = id, .octets = (int64_t)octets};
+    struct note note = {.sql = SQL_COMPARED, .id = id, .octets = (int64_t)octets};
 
     return history_commit_at_last(history, write_note, &note, fault);
 }

@@ -86,6 +86,7 @@ int history_rows_take(struct history_rows *rows, sqlite3_stmt *statement)
     row->retry_at = sqlite3_column_int64(statement, 9);
     row->stumbles = (unsigned)sqlite3_column_int(statement, 10);
     row->absent = sqlite3_column_int64(statement, 12) != 0;
+    row->returned = sqlite3_column_int(statement, 13) != 0;
     if (keep_text(rows, statement, 1, &row->uid) || keep_text(rows, statement, 5, &row->owed) ||
         keep_text(rows, statement, 11, &row->reply) || row->uid == NULL)
         return -1;

@@ -40,7 +40,8 @@ const char history_schema[] =
     " refusals INTEGER NOT NULL DEFAULT 0,"
     " retry_at INTEGER NOT NULL DEFAULT 0,"
     " stumbles INTEGER NOT NULL DEFAULT 0,"
-    " reply TEXT);"
+    " reply TEXT,"
+    " returned INTEGER NOT NULL DEFAULT 0);" /* listed again after an absence, and not read since */
     "CREATE INDEX message_present ON message(mailbox) WHERE absent = 0;"
     "CREATE INDEX message_absent ON message(mailbox, uid) WHERE absent <> 0;"
     "CREATE INDEX message_since ON message(mailbox, absent) WHERE absent <> 0;"
@@ -63,7 +64,7 @@ _Static_assert(HISTORY_LISTED == 0 && HISTORY_RECORDED == 1 && HISTORY_GONE == 2
     " login_refusals, login_retry_at, poll_not_before, settings, newest_receipt, unfinished"
 #define ROW_COLUMNS                                                                                          \
     "message.id, uid, octets, digest, state, owed, first_seen, delivered, refusals, retry_at, stumbles,"     \
-    " reply, absent"
+    " reply, absent, returned"
 
 const char *const history_sql[SQL_COUNT] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -92,22 +93,22 @@ const char *const history_sql[SQL_COUNT] = {
 
     [SQL_MESSAGE_ADD] = "INSERT INTO message(mailbox, uid, octets, state, owed, first_seen)"
                         " VALUES (?1, ?2, ?3, 0, ?4, ?5)",
-    [SQL_MESSAGE_PRESENT] = "UPDATE message SET absent = 0 WHERE id = ?1",
+    [SQL_MESSAGE_PRESENT] = "UPDATE message SET absent = 0, returned = state IN (1, 4) WHERE id = ?1",
     [SQL_MESSAGE_VANISH] = "DELETE FROM message WHERE id = ?1 AND state = 2",
     [SQL_MESSAGE_ABSENT] = "UPDATE message SET absent = ?2 WHERE id = ?1 AND absent = 0",
     [SQL_MESSAGE_FORGET] = "DELETE FROM message WHERE mailbox = ?1 AND absent <> 0 AND absent < ?2",
 
     [SQL_RECEIPT] =
         "UPDATE message SET state = ?2, owed = ?3, digest = coalesce(?4, digest), octets = ?5,"
-        " delivered = coalesce(?6, delivered),"
+        " delivered = coalesce(?6, delivered), returned = 0,"
         " retry_at = CASE WHEN ?7 AND refusals > 0"
         " THEN ?8 + min(86400, 3600 << min(refusals - 1, 5)) ELSE 0 END,"
         " refusals = refusals + ?7, stumbles = stumbles + ?9, reply = coalesce(?10, reply) WHERE id = ?1",
     [SQL_STUMBLE] = "UPDATE message SET stumbles = stumbles + 1, reply = coalesce(?2, reply) WHERE id = ?1",
     [SQL_GONE] = "UPDATE message SET state = 2 WHERE id = ?1",
-    [SQL_RESIZED] = "UPDATE message SET octets = ?2 WHERE id = ?1",
+    [SQL_COMPARED] = "UPDATE message SET octets = ?2, absent = 0, returned = 0 WHERE id = ?1",
     [SQL_REUSED] = "UPDATE message SET octets = ?2, owed = ?3, first_seen = ?4, state = 0, absent = 0,"
-                   " digest = NULL, delivered = 0, refusals = 0, retry_at = 0, stumbles = 0, reply = NULL"
+                   " returned = 0, digest = NULL, delivered = 0, refusals = 0, retry_at = 0, stumbles = 0, reply = NULL"
                    " WHERE id = ?1",
 
     [SQL_HOUR_ADD] = "INSERT INTO hour(mailbox, hour, messages, octets) VALUES (?1, ?2, ?3, ?4)"

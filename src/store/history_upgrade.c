@@ -5,6 +5,7 @@
 static const char *const steps[HISTORY_VERSION + 1] = {
     /* A seen message with a receipt was one whose notice had been delivered. */
     [2] = "UPDATE message SET state = 5 WHERE state = 3 AND delivered <> 0;"
+          "ALTER TABLE message ADD COLUMN returned INTEGER NOT NULL DEFAULT 0;"
           "PRAGMA user_version = 2",
 };
 

@@ -313,6 +313,56 @@ class Limits(Case):
 
 
 class Identity(Case):
+    def reuse(self, pop3, runs):
+        """The UID of a delivered message is given, after an empty listing, to another one of the same size."""
+        one, two = (b"Subject: %s\r\n\r\nas long as the other\r\n" % name for name in (b"a", b"b"))
+        mailbox = pop3.mailboxes["thomas"]
+        mailbox.add(one, uid="1")
+        runs[0]()
+        mailbox.messages = []
+        runs[1]()
+        mailbox.add(two, uid="1")
+        for run in runs[2:]:
+            run()
+        self.assert_arrived(self.smtp_server, [one, two])
+        self.assertEqual(pop3.left("thomas"), [])
+
+    def shores(self, **account):
+        pop3, self.smtp_server = self.pop3([]), self.smtp()
+        self.options = self.fetchrc(pop3, self.smtp_server, **account)
+        return pop3
+
+    def test_a_uid_that_is_reused_after_an_unconfirmed_deletion(self):
+        pop3 = self.shores()
+        pop3.rules = [At("QUIT", session=1).lose().close()]
+        self.reuse(pop3, [lambda: self.ferry(status=RETRY), self.ferry, self.ferry])
+
+    def test_a_uid_that_is_reused_where_mail_is_kept_for_some_days(self):
+        pop3 = self.shores(keep_days=3)
+        late = lambda: self.ferry(env=shifted(4 * 86400))
+        self.reuse(pop3, [lambda: self.ferry(env=shifted(0)), lambda: self.ferry(env=shifted(0)),
+                          lambda: self.ferry(env=shifted(0)), late, lambda: self.ferry(env=shifted(8 * 86400))])
+
+    def test_a_uid_that_is_reused_where_mail_was_kept(self):
+        pop3 = self.shores(keep=True)
+
+        def no_longer():
+            self.options["account"]["thomas"]["keep"] = False
+            self.popferry.configure(self.options)
+            self.ferry()
+        self.reuse(pop3, [self.ferry, self.ferry, self.ferry, no_longer])
+
+    def test_mail_that_comes_back_after_an_empty_listing_is_looked_at_once_and_deleted(self):
+        pop3 = self.shores(keep_days=3)
+        messages = [Message(m) for m in letters(3)]
+        for listed in (messages, [], messages):
+            pop3.mailboxes["thomas"].messages = list(listed)
+            self.ferry(env=shifted(0))
+        self.assertEqual(len(pop3.commands("RETR")), 3)
+        self.ferry(env=shifted(4 * 86400))
+        self.assertEqual((len(pop3.commands("RETR")), pop3.left("thomas")), (6, []))
+        self.assert_arrived(self.smtp_server, letters(3))
+
     def test_a_uid_that_is_reused_for_another_message_costs_none(self):
         one, two = letter(1), letter(2, body=b"Quite another one.\r\n")
         pop3, smtp = self.pop3([Message(one, uid="same")]), self.smtp()

@@ -175,7 +175,7 @@ static void a_reused_uid_forgets_the_old_message(void **state)
 
     plan(place, &uid, 1, &id);
     record(place, id);
-    assert_int_equal(history_resized(place->history, id, 4711, &fault), 0);
+    assert_int_equal(history_compared(place->history, id, 4711, &fault), 0);
     assert_int_equal(row_of(place, uid).octets, 4711);
     assert_int_equal(history_reused(place->history, id, 5, "otto", &fault), 0);
     row = row_of(place, uid);
@@ -185,6 +185,28 @@ static void a_reused_uid_forgets_the_old_message(void **state)
     assert_false(row.has_digest);
     assert_int_equal(row.delivered, 0);
     assert_null(row.reply);
+}
+
+static void what_was_absent_is_returned_until_it_is_compared(void **state)
+{
+    struct place *place = *state;
+    const char *uids[] = {"u1", "u2"};
+    struct history_plan absent = {0}, present = {0};
+    int64_t ids[2];
+
+    plan(place, uids, 2, ids);
+    record(place, ids[0]);
+    absent.absent = present.present = ids;
+    absent.absent_count = present.present_count = 2;
+    assert_int_equal(history_plan(place->history, place->mailbox.id, &absent, &fault), 0);
+    assert_int_equal(history_plan(place->history, place->mailbox.id, &present, &fault), 0);
+    assert_true(row_of(place, "u1").returned);
+    assert_false(row_of(place, "u1").absent);
+    assert_false(row_of(place, "u2").returned); /* still owed: read anyway */
+    assert_int_equal(history_plan(place->history, place->mailbox.id, &absent, &fault), 0);
+    assert_int_equal(history_compared(place->history, ids[0], 100, &fault), 0);
+    assert_false(row_of(place, "u1").returned);
+    assert_false(row_of(place, "u1").absent);
 }
 
 static void absent_rows_are_found_by_their_digest(void **state)
@@ -283,6 +305,7 @@ int main(void)
         TEST(a_partial_receipt_keeps_who_is_still_owed),
         TEST(refusals_wait_for_the_next_run_then_an_hour_doubling_to_a_day),
         TEST(a_reused_uid_forgets_the_old_message),
+        TEST(what_was_absent_is_returned_until_it_is_compared),
         TEST(absent_rows_are_found_by_their_digest),
         TEST(receipts_of_many_sessions_share_commits_but_not_failures),
     };

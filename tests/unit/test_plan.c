@@ -84,6 +84,81 @@ static void delivered_mail_of_another_size_is_compared(void **state)
     assert_int_equal(action_of(unsized, &known, &keep_mode), PLAN_KEEP);
 }
 
+static void delivered_mail_that_was_absent_in_between_is_compared_before_it_is_deleted(void **state)
+{
+    const enum history_state states[] = {HISTORY_RECORDED, HISTORY_QUARANTINED};
+    const struct plan_limits aged = {.now = NOW, .keep_days = 1};
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        struct history_row absent = row(1, "a", states[i], 10);
+        struct history_row returned = absent;
+        absent.absent = returned.returned = true;
+        assert_int_equal(action_of(entry(1, "a", 10), &absent, &delete_mode), PLAN_COMPARE);
+        assert_int_equal(action_of(entry(1, "a", 10), &returned, &delete_mode), PLAN_COMPARE);
+        assert_int_equal(action_of(entry(1, "a", 10), &absent, &keep_mode), PLAN_KEEP);
+        assert_int_equal(action_of(entry(1, "a", 10), &returned, &keep_mode), PLAN_KEEP);
+        assert_int_equal(action_of(entry(1, "a", 10), &returned, &aged), PLAN_KEEP);
+        absent.delivered = returned.delivered = NOW - 86400;
+        assert_int_equal(action_of(entry(1, "a", 10), &absent, &aged), PLAN_COMPARE);
+        assert_int_equal(action_of(entry(1, "a", 10), &returned, &aged), PLAN_COMPARE);
+    }
+}
+
+/* Digit `at` of n, written with so many different ones. */
+static unsigned digit(unsigned *n, unsigned different)
+{
+    unsigned value = *n % different;
+
+    *n /= different;
+    return value;
+}
+
+/* What may be said of each combination of a row, an entry and limits. */
+static void nothing_is_deleted_unread_but_what_was_there_all_the_time(void **state)
+{
+    unsigned n, rest;
+
+    (void)state;
+    for (n = 0, rest = 0; rest == 0; n++) {
+        struct history_row known = {.id = 1, .uid = (char *)(uintptr_t)"a", .octets = 10};
+        struct pop3_entry listed = {.number = 1, .uid = "a"};
+        struct plan_limits limits = {.now = NOW};
+        enum plan_action action;
+
+        rest = n;
+        known.state = (enum history_state)digit(&rest, HISTORY_NOTICED + 1);
+        known.absent = digit(&rest, 2);
+        known.returned = digit(&rest, 2);
+        known.delivered = digit(&rest, 2) ? NOW - 100 : NOW - 86400;
+        known.retry_at = digit(&rest, 2) ? NOW + 1 : 0;
+        listed.has_octets = digit(&rest, 2);
+        listed.octets = !listed.has_octets ? 0 : 9 + digit(&rest, 3);
+        limits.keep = digit(&rest, 2);
+        limits.keep_days = digit(&rest, 2);
+        limits.max_size = digit(&rest, 2) ? 9 : 0;
+        limits.all_sizes = digit(&rest, 2);
+        limits.notice = digit(&rest, 2);
+        limits.newest_receipt = digit(&rest, 2) ? NOW + 1 : 0;
+        action = action_of(listed, &known, &limits);
+        if (action == PLAN_DELETE) {
+            assert_true(known.state == HISTORY_RECORDED || known.state == HISTORY_QUARANTINED);
+            assert_true(listed.has_octets && listed.octets == known.octets);
+            assert_false(known.absent || known.returned);
+            assert_true(plan_may_delete(&known, &limits));
+        }
+        if (known.state == HISTORY_GONE)
+            assert_true(action == PLAN_COMPARE || (action == PLAN_OVERSIZE && plan_oversize(&listed, &limits)));
+        else if (known.state == HISTORY_SEEN)
+            assert_int_equal(action, PLAN_KEEP);
+        else if (known.state == HISTORY_LISTED || known.state == HISTORY_NOTICED)
+            assert_int_not_equal(action, PLAN_COMPARE);
+        else
+            assert_int_not_equal(action, PLAN_RETRIEVE);
+    }
+}
+
 static void a_deleted_message_that_is_listed_all_the_same_is_compared(void **state)
 {
     struct history_row known = row(1, "a", HISTORY_GONE, 10);
@@ -257,6 +332,8 @@ int main(void)
         cmocka_unit_test(what_is_still_owed_is_retrieved_again),
         cmocka_unit_test(delivered_mail_is_only_deleted),
         cmocka_unit_test(delivered_mail_of_another_size_is_compared),
+        cmocka_unit_test(delivered_mail_that_was_absent_in_between_is_compared_before_it_is_deleted),
+        cmocka_unit_test(nothing_is_deleted_unread_but_what_was_there_all_the_time),
         cmocka_unit_test(a_deleted_message_that_is_listed_all_the_same_is_compared),
         cmocka_unit_test(kept_and_seen_mail_is_skipped),
         cmocka_unit_test(keep_days_counts_from_the_receipt),
