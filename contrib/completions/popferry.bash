@@ -54,7 +54,7 @@ _popferry() {
     -c | --config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
     --log-format) mapfile -t COMPREPLY < <(compgen -W 'text json journal' -- "$current"); return ;;
-    --state) mapfile -t COMPREPLY < <(compgen -W 'listed recorded gone seen quarantined refused' -- "$current"); return ;;
+    --state) mapfile -t COMPREPLY < <(compgen -W 'listed recorded gone seen noticed quarantined refused' -- "$current"); return ;;
     --shard | --forget | --since | --search) return ;;
     esac
     if [[ $current == -* ]]; then
