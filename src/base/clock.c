@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#define DAY 86400
+
 int64_t clock_us(void)
 {
     struct timespec now;
@@ -34,4 +36,9 @@ int clock_wait(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t until)
     const struct timespec at = {.tv_sec = (time_t)(until / 1000000), .tv_nsec = (long)(until % 1000000) * 1000};
 
     return pthread_cond_timedwait(condition, mutex, &at);
+}
+
+bool clock_waits(int64_t until, int64_t now)
+{
+    return until > now && until - now <= DAY;
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "commands/check_private.h"
 #include "config/secret.h"
 #include "poll/connect.h"
@@ -187,7 +188,7 @@ static int tell_messages(struct visit *visit)
     if (history_mailbox(visit->check->history, visit->account->identity, &record, &fault) < 0 ||
         make_plan(visit, &record, &fault) < 0)
         return fail(visit, "history", &fault);
-    if (record.login_retry_at > (int64_t)time(NULL))
+    if (clock_waits(record.login_retry_at, (int64_t)time(NULL)))
         check_found(
             visit->subject, "waiting", CHECK_NOTE,
             "runs leave the account alone for now, after %u refused logins; popferry run %s tries at once",

@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "commands/history_private.h"
 #include "config/values.h"
 #include "report/human.h"
@@ -152,7 +153,7 @@ static void print_owed(const struct history_row *row)
         return;
     if (row->reply != NULL && row->reply[0] != '\0')
         print_cut("", row->reply);
-    if (row->retry_at > (int64_t)time(NULL)) {
+    if (clock_waits(row->retry_at, (int64_t)time(NULL))) {
         (void)snprintf(line, sizeof(line), "refused %u times, next try not before %s", row->refusals,
                        format_time(row->retry_at, when, sizeof(when)));
         print_cut("", line);

@@ -8,6 +8,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "commands/status_private.h"
 #include "report/human.h"
 #include "report/progress_line.h"
@@ -95,7 +96,7 @@ static void print_waits(const struct history_mailbox *mailbox, int64_t now, size
 {
     char when[32];
 
-    if (mailbox->login_retry_at > now)
+    if (clock_waits(mailbox->login_retry_at, now))
         print_fact(columns, "left alone", "until %s, after %u refused login%s",
                    format_time(mailbox->login_retry_at, when, sizeof(when)), mailbox->login_refusals,
                    mailbox->login_refusals == 1 ? "" : "s");

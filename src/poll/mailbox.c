@@ -66,7 +66,7 @@ static bool enter(struct mailbox *mailbox)
     }
     mailbox->outcome->last_success = mailbox->record.last_success; /* also of one that is left alone */
     mailbox->limits.newest_receipt = mailbox->record.newest_receipt;
-    if (mailbox->limits.now < mailbox->record.newest_receipt)
+    if (mailbox->limits.keep_days > 0 && mailbox->limits.now < mailbox->record.newest_receipt)
         log_line(LOG_LEVEL_WARNING, title_of(mailbox),
                  "the clock stands before the newest receipt; nothing is deleted for its age");
     return !mailbox_left_alone(mailbox);

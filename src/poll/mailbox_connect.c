@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "poll/connect.h"
 #include "poll/mailbox_private.h"
 #include "report/log.h"
@@ -106,8 +107,7 @@ bool mailbox_left_alone(struct mailbox *mailbox)
         digest_settings(mailbox);
     if (mailbox->params->named)
         return false;
-    /* A clock that was set back must not lock an account out: no wait is ever longer than a day. */
-    if (record->login_retry_at > now && record->login_retry_at - now <= 86400 &&
+    if (clock_waits(record->login_retry_at, now) &&
         memcmp(record->settings, mailbox->result.settings, sizeof(record->settings)) == 0) {
         struct tm local;
         char when[32];
@@ -121,7 +121,7 @@ bool mailbox_left_alone(struct mailbox *mailbox)
         log_fault(mailbox->account->peer.title, &fault);
         return true;
     }
-    if (record->poll_not_before > now && record->poll_not_before - now <= 86400) {
+    if (clock_waits(record->poll_not_before, now)) {
         tell_waiting(mailbox, record->poll_not_before, "the server announced a LOGIN-DELAY");
         mailbox->outcome->waiting = true;
         return true;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define DAY 86400
 
 static int by_uid(const void *a, const void *b)
@@ -85,7 +87,7 @@ static enum plan_action action_of_new(const struct pop3_entry *entry, const stru
     /* Where some recipients have it already, its size is no question for the others. */
     if (plan_oversize(entry, limits) && (row == NULL || row->delivered == 0))
         return limits->notice ? PLAN_NOTICE : PLAN_OVERSIZE;
-    if (row != NULL && row->retry_at > limits->now)
+    if (row != NULL && clock_waits(row->retry_at, limits->now))
         return PLAN_WAIT;
     return PLAN_RETRIEVE;
 }
@@ -102,7 +104,7 @@ static enum plan_action action_of_known(const struct pop3_entry *entry, const st
         return PLAN_KEEP;
     case HISTORY_NOTICED:
         if (!plan_oversize(entry, limits))
-            return row->retry_at > limits->now ? PLAN_WAIT : PLAN_RETRIEVE;
+            return clock_waits(row->retry_at, limits->now) ? PLAN_WAIT : PLAN_RETRIEVE;
         return PLAN_KEEP;
     case HISTORY_GONE:
         return PLAN_COMPARE;

@@ -3,7 +3,7 @@ from kit.case import PASSWORD, Case, cases
 from kit.clock import shifted
 from kit.messages import ODD, letter, letters
 from kit.pop3 import At, Message, Pop3Server
-from kit.popferry import LOGIN, RETRY, expected, take_trace
+from kit.popferry import LOGIN, REFUSED, RETRY, expected, take_trace
 
 
 class DeliverAndDelete(Case):
@@ -310,6 +310,26 @@ class Limits(Case):
         self.ferry(env=shifted(0))
         self.assertGreaterEqual(len(pop3.left("thomas")), 1)
         self.assertIn(letter(3), pop3.left("thomas"))
+
+
+    def test_the_clock_is_no_matter_where_no_age_is(self):
+        pop3, smtp = self.pop3(letters(1)), self.smtp()
+        self.fetchrc(pop3, smtp)
+        self.ferry(env=shifted(400 * 86400))
+        pop3.mailboxes["thomas"].add(letter(2))
+        for _ in range(2):
+            self.assert_silent(self.ferry())
+        self.assertEqual(pop3.left("thomas"), [])
+
+    def test_no_message_waits_longer_than_a_day_for_a_clock_that_was_wrong(self):
+        sent = letters(2)
+        pop3, smtp = self.pop3(sent), self.smtp(judge=lambda m: b"554 5.7.1 no\r\n")
+        self.fetchrc(pop3, smtp)
+        for _ in range(2):
+            self.ferry(env=shifted(400 * 86400), status=REFUSED)
+        smtp.judge = None
+        self.ferry(env=shifted(0))
+        self.assert_arrived(smtp, sent)
 
 
 class Identity(Case):

@@ -208,6 +208,10 @@ static void a_refused_message_waits_for_its_time(void **state)
     (void)state;
     known.retry_at = NOW + 1;
     assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_WAIT);
+    known.retry_at = NOW + 86400;
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_WAIT);
+    known.retry_at = NOW + 86401; /* noted under a clock that was wrong */
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_RETRIEVE);
     known.retry_at = NOW;
     assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_RETRIEVE);
 }
