@@ -257,24 +257,42 @@ static bool may_not_come_yet(struct mailbox *mailbox, size_t item, const struct 
     return true;
 }
 
+/* The row of what turns out to be known under another name, or none. -1: left, for nobody knows. */
+static int look_up(struct mailbox *mailbox, size_t item, const struct message *message,
+                   struct history_rows *found, const struct history_row **row)
+{
+    const struct plan_item *planned = &mailbox->plan.items[item];
+    struct fault fault;
+    int result = 0;
+
+    *row = planned->row;
+    if (planned->action == PLAN_IDENTIFY)
+        result = mailbox_identified(mailbox, message, found, row, &fault);
+    else if (planned->action == PLAN_RETRIEVE && planned->row == NULL)
+        result = mailbox_named_since(mailbox, message, row, &fault);
+    if (result < 0)
+        mailbox_leave(mailbox, item, &fault);
+    return result;
+}
+
 void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *message)
 {
     const struct plan_item *planned = &mailbox->plan.items[item];
-    const struct history_row *row = planned->row;
+    const struct history_row *row;
     struct history_rows found = {0};
 
     if (looped(mailbox, item, message)) {
         message_free(message);
         return;
     }
-    if (planned->action == PLAN_COMPARE && same_message(row, message)) {
-        known(mailbox, item, message, row);
+    if (planned->action == PLAN_COMPARE && same_message(planned->row, message)) {
+        known(mailbox, item, message, planned->row);
         return;
     }
-    if (planned->action == PLAN_IDENTIFY)
-        row = mailbox_identified(mailbox, message, &found);
-    else if (planned->action == PLAN_RETRIEVE && row == NULL)
-        row = mailbox_named_since(mailbox, message);
+    if (look_up(mailbox, item, message, &found, &row) < 0) {
+        message_free(message);
+        return;
+    }
     if (row != NULL && row != planned->row && !row_is_owed(row)) {
         known(mailbox, item, message, row);
         history_rows_free(&found);

@@ -128,16 +128,17 @@ static bool has_digest(struct history_row *row)
 
 /* The rows of the last listing whose digest is known, sorted by it; made when it is needed first. Rows whose
  * UID is listed have their message. */
-static int index_digests(struct mailbox *mailbox)
+static int index_digests(struct mailbox *mailbox, struct fault *fault)
 {
     size_t i;
 
-    if (mailbox->by_digest != NULL)
+    if (mailbox->row_used != NULL)
         return 0;
+    free(mailbox->by_digest);
     mailbox->by_digest = malloc((mailbox->rows.count + 1) * sizeof(*mailbox->by_digest));
     mailbox->row_used = calloc(mailbox->rows.count + 1, sizeof(*mailbox->row_used));
     if (mailbox->by_digest == NULL || mailbox->row_used == NULL)
-        return -1;
+        return fault_set(fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "RETR", "out of memory");
     for (i = 0; i < mailbox->rows.count; i++) {
         if (has_digest(&mailbox->rows.rows[i]))
             mailbox->by_digest[mailbox->digest_count++] = &mailbox->rows.rows[i];
@@ -189,36 +190,35 @@ static bool taken(const struct mailbox *mailbox, int64_t row)
     return false;
 }
 
-const struct history_row *mailbox_identified(struct mailbox *mailbox, const struct message *message,
-                                             struct history_rows *rows)
+int mailbox_identified(struct mailbox *mailbox, const struct message *message, struct history_rows *rows,
+                       const struct history_row **row, struct fault *fault)
 {
-    const struct history_row *row;
-    struct fault fault;
     size_t i;
 
-    if (index_digests(mailbox) < 0) {
-        (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_INTERNAL, "RETR", "out of memory");
-        mailbox_fault(mailbox, &fault, NULL);
-        return NULL;
-    }
-    row = find_listed(mailbox, message_digest(message), false);
-    if (row != NULL)
-        return row;
+    *row = NULL;
+    if (index_digests(mailbox, fault) < 0)
+        return -1;
+    *row = find_listed(mailbox, message_digest(message), false);
+    if (*row != NULL)
+        return 0;
     if (history_find_digest(mailbox->params->history, mailbox->record.id, message_digest(message), rows,
-                            &fault) < 0) {
-        mailbox_fault(mailbox, &fault, NULL);
-        return NULL;
-    }
-    for (i = 0; i < rows->count; i++) {
+                            fault) < 0)
+        return -1;
+    for (i = 0; i < rows->count && *row == NULL; i++) {
         if (!taken(mailbox, rows->rows[i].id))
-            return &rows->rows[i];
+            *row = &rows->rows[i];
     }
-    return NULL;
+    return 0;
 }
 
-const struct history_row *mailbox_named_since(struct mailbox *mailbox, const struct message *message)
+int mailbox_named_since(struct mailbox *mailbox, const struct message *message,
+                        const struct history_row **row, struct fault *fault)
 {
-    return index_digests(mailbox) < 0 ? NULL : find_listed(mailbox, message_digest(message), true);
+    *row = NULL;
+    if (index_digests(mailbox, fault) < 0)
+        return -1;
+    *row = find_listed(mailbox, message_digest(message), true);
+    return 0;
 }
 
 void mailbox_forget_unidentified(struct mailbox *mailbox)

@@ -124,12 +124,13 @@ bool mailbox_left_alone(struct mailbox *mailbox);
 /* mailbox_identity.c: who is who where the server has no UIDs */
 /* keep mode: identities from TOP n 0. */
 int mailbox_identify_by_top(struct mailbox *mailbox);
-/* The row of an IDENTIFY item's message, by digest; NULL: it is new. rows: where it may be kept, to be freed
- * by the caller. */
-const struct history_row *mailbox_identified(struct mailbox *mailbox, const struct message *message,
-                                             struct history_rows *rows);
-/* The row that an earlier session, without UIDs, made for a message that has one now; NULL: it is new. */
-const struct history_row *mailbox_named_since(struct mailbox *mailbox, const struct message *message);
+/* The row of an IDENTIFY item's message, by digest; *row NULL: it is new. rows: where it may be kept, to be freed
+ * by the caller. -1: nobody knows whether it is new. */
+int mailbox_identified(struct mailbox *mailbox, const struct message *message, struct history_rows *rows,
+                       const struct history_row **row, struct fault *fault);
+/* The row that an earlier session, without UIDs, made for a message that has one now; likewise. */
+int mailbox_named_since(struct mailbox *mailbox, const struct message *message,
+                        const struct history_row **row, struct fault *fault);
 /* Rows known by digest that no message had: absent. Called when every item was looked at. */
 void mailbox_forget_unidentified(struct mailbox *mailbox);
 

@@ -8,7 +8,7 @@ from kit.case import PASSWORD, Case, cases
 from kit.clock import shifted
 from kit.messages import letter, letters
 from kit.pop3 import At, Hangup, Message, Pop3Server, Pop3Session, stuffed
-from kit.popferry import REFUSED, RETRY
+from kit.popferry import REFUSED, RETRY, STATE
 
 EVERYTHING = ("TOP", "UIDL", "RESP-CODES", "PIPELINING", "USER", "SASL PLAIN")
 LACKS = {
@@ -314,6 +314,22 @@ class Identity(Case):
         for _ in range(3):
             self.ferry()
         self.assert_arrived(smtp, [letter(1)] * 2)
+
+    def test_what_cannot_be_looked_up_is_not_new(self):
+        sent = letters(2)
+        pop3, smtp = self.pop3(sent, **LACKS["UIDL, TOP"]), self.smtp()
+        self.fetchrc(pop3, smtp, keep=True)
+        self.ferry()
+        kept, pop3.mailboxes["thomas"].messages = pop3.mailboxes["thomas"].messages, []
+        self.ferry()
+        pop3.mailboxes["thomas"].messages = kept
+        with contextlib.closing(sqlite3.connect(f"{self.popferry.state}/history.db")) as history:
+            (index,) = history.execute("SELECT sql FROM sqlite_master WHERE name = 'message_since'").fetchone()
+            history.execute("DROP INDEX message_since")
+            self.assert_names(self.ferry(status=STATE), "message_since")
+            history.execute(index)
+        self.ferry()
+        self.assert_arrived(smtp, sent)
 
     def test_what_last_calls_unread_goes_first(self):
         pop3, smtp = self.pop3(letters(5), **LACKS["all but RFC 1225"]), self.smtp()
