@@ -1,5 +1,6 @@
 /* popferry: arguments -> a command -> an exit status. */
 #include <getopt.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,10 +75,10 @@ static const struct option long_options[] = {
 
 static const char help[] =
     "Usage: popferry [OPTIONS] [run] [ACCOUNT...]   poll once: fetch, deliver, delete\n"
-    "       popferry check [ACCOUNT...]             try fetchrc, logins and SMTP servers; changes nothing\n"
-    "       popferry status [ACCOUNT...]            each account: last success, last fault, waiting, refused\n"
+    "       popferry check [ACCOUNT...]             try everything, change nothing\n"
+    "       popferry status [ACCOUNT...]            last success, last fault, what waits\n"
     "       popferry history [ACCOUNT]              what is remembered\n"
-    "       popferry import FILE                    take over from fetchmail, mpop or getmail\n"
+    "       popferry import FILE...                 from fetchmail, mpop or getmail\n"
     "       popferry talk ACCOUNT|DESTINATION       type POP3 or SMTP commands by hand\n"
     "       popferry authorize ACCOUNT              OAuth2 login\n"
     "\n"
@@ -95,11 +96,23 @@ static const char help[] =
     "  -h, --help               this text\n"
     "  -V, --version            the version\n"
     "\n"
-    "history: --state=NAME --since=AGE --search=TEXT list; --forget UIDL, --seen, --retry, --prune,\n"
-    "--move OLD NEW and --reset change.\n"
+    "history lists\n"
+    "      --state=NAME         listed recorded gone seen quarantined refused\n"
+    "      --since=AGE          younger than 7d, or than 2026-03-01\n"
+    "      --search=TEXT        in the UIDL or in the server's last words\n"
+    "or changes\n"
+    "      --forget=UIDL        fetch this message again\n"
+    "      --seen               never fetch what is on the server now\n"
+    "      --retry              try refused messages and logins in the next run\n"
+    "      --prune              forget what no mailbox lists any more\n"
+    "      --move OLD NEW       a mailbox (username@host), or a host, has a new name\n"
+    "      --reset              move a damaged history aside\n"
     "\n"
-    "Exit status: 0 done, 64 usage, 65 refused for good, 70 internal, 74 state, 75 try again later,\n"
-    "76 protocol or certificate, 77 login, 78 fetchrc. See popferry(1) and fetchrc(5).\n";
+    "Exit status: 0 done, 64 usage, 65 refused for good, 70 internal, 74 state,\n"
+    "75 try again later, 76 protocol or certificate, 77 login, 78 fetchrc.\n"
+    "See popferry(1) and fetchrc(5).\n";
+
+static const char version[] = "popferry " POPFERRY_VERSION "\n";
 
 /* An option among those of a command. A wrong one must not pass for a poll that nobody asked for. */
 #define DRY_RUN 1U
@@ -126,6 +139,8 @@ static const struct command commands[] = {
     {"authorize", command_authorize, 0},
 };
 
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
 /* The bit that stands for an option of single commands, 0 for one that all take. */
 static unsigned bit_of(int option)
 {
@@ -138,6 +153,24 @@ static int usage(const char *what)
 {
     (void)fprintf(stderr, "popferry: %s; try 'popferry --help'\n", what);
     return -1;
+}
+
+/* What getopt_long() did not take. It leaves in optopt which option that is, 0 for a long one unknown. */
+static int strange_option(int result, char **argv)
+{
+    const struct option *option;
+    char text[128];
+
+    for (option = long_options; option->name != NULL && option->val != optopt; option++)
+        continue;
+    if (option->name != NULL)
+        (void)snprintf(text, sizeof(text), "--%s %s a value", option->name,
+                       result == ':' ? "needs" : "does not take");
+    else if (optopt != 0)
+        (void)snprintf(text, sizeof(text), "unknown option -%c", optopt);
+    else
+        (void)snprintf(text, sizeof(text), "unknown or ambiguous option %.80s", argv[optind - 1]);
+    return usage(text);
 }
 
 static int parse_shard(struct options *options, const char *text)
@@ -188,32 +221,45 @@ static int set_command_option(struct options *options, int option)
     }
 }
 
+static int show(const char *text)
+{
+    (void)fputs(text, stdout);
+    return 1;
+}
+
 /* given: which options of single commands there are. 0: go on; 1: done (help, version); -1: a mistake,
  * told. */
 static int parse(struct options *options, enum log_format *format, unsigned *given, int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt_long(argc, argv, "c:nqvhV", long_options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":c:nqvhV", long_options, NULL)) != -1) {
         *given |= bit_of(option);
         switch (option) {
         case 'c': options->config = optarg; break;
         case 'n': options->dry_run = true; break;
         case 'q': options->quiet = true; break;
         case 'v': options->verbose++; break;
-        case 'h': (void)fputs(help, stdout); return 1;
-        case 'V': (void)puts("popferry " POPFERRY_VERSION); return 1;
+        case 'h': return show(help);
+        case 'V': return show(version);
         case OPTION_STATE_DIR: options->state_dir = optarg; break;
         case OPTION_LOG_FORMAT:
             if (parse_format(format, optarg) < 0)
                 return -1;
             break;
-        case '?': (void)usage("see above"); return -1; /* getopt has told what is wrong */
+        case '?':
+        case ':': return strange_option(option, argv);
         default:
             if (set_command_option(options, option) < 0)
                 return -1;
         }
     }
+    /* Words that other programs take. */
+    if (optind < argc && strcmp(argv[optind], "help") == 0)
+        return show(help);
+    if (optind < argc && strcmp(argv[optind], "version") == 0)
+        return show(version);
     return 0;
 }
 
@@ -254,6 +300,47 @@ static int refuse_strange(const struct command *command, unsigned given)
     return 0;
 }
 
+/* How many octets must be put in, left out or replaced to make b of a: Levenshtein's distance, of short words. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[16];
+    size_t len = strlen(b);
+    size_t i, j;
+
+    if (len + 1 > sizeof(row) / sizeof(row[0]))
+        return SIZE_MAX;
+    for (j = 0; j <= len; j++)
+        row[j] = j;
+    for (i = 0; a[i] != '\0'; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (j = 1; j <= len; j++) {
+            size_t best = corner + (a[i] != b[j - 1]);
+            corner = row[j];
+            best = best < row[j] + 1 ? best : row[j] + 1;
+            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
+        }
+    }
+    return row[len];
+}
+
+/* The command that a word may be meant for, NULL: none. */
+static const char *guess(const char *word)
+{
+    const char *nearest = NULL;
+    size_t least = 3;
+    size_t i;
+
+    for (i = 0; i < COMMANDS; i++) {
+        size_t far = distance(word, commands[i].name);
+        if (far < least && far < strlen(commands[i].name) - 1) {
+            least = far;
+            nearest = commands[i].name;
+        }
+    }
+    return nearest;
+}
+
 /* The command's name is the first argument, if it is one: popferry alone, or with accounts only, is `run`. */
 static int dispatch(struct options *options, unsigned given, int argc, char **argv)
 {
@@ -262,13 +349,17 @@ static int dispatch(struct options *options, unsigned given, int argc, char **ar
 
     options->arguments = (const char *const *)argv;
     options->argument_count = argc;
-    for (i = 0; argc > 0 && i < sizeof(commands) / sizeof(commands[0]); i++) {
-        if (strcmp(argv[0], commands[i].name) == 0) {
-            command = &commands[i];
-            options->arguments++;
-            options->argument_count--;
+    for (i = 0; argc > 0 && i < COMMANDS; i++) {
+        if (strcmp(argv[0], commands[i].name) == 0)
             break;
-        }
+    }
+    if (argc > 0 && i < COMMANDS) {
+        command = &commands[i];
+        options->arguments++;
+        options->argument_count--;
+    } else if (argc > 0) {
+        options->implied = true;
+        options->guess = guess(argv[0]);
     }
     return refuse_strange(command, given) < 0 ? EX_USAGE : command->run(options);
 }

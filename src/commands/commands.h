@@ -33,9 +33,11 @@ struct options {
     const char *state;     /* --state NAME */
     const char *since;     /* --since DATE or AGE */
     const char *search;    /* --search TEXT */
-    bool reset;            /* --reset: move an unreadable history aside */
+    bool reset;            /* --reset: move a damaged history aside */
     const char *const *arguments; /* accounts, files */
     int argument_count;
+    bool implied;          /* no command was written: the first argument may be meant for one ... */
+    const char *guess;     /* ... namely this; NULL: hardly */
 };
 
 int command_run(const struct options *options);

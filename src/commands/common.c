@@ -12,6 +12,14 @@ static void tell_mistake(void *context, const char *text)
     log_line(LOG_LEVEL_ERROR, NULL, "%s", text);
 }
 
+static int tell_unknown(const struct options *options)
+{
+    log_line(LOG_LEVEL_ERROR, NULL, "there is no command or account \"%s\"%s%s%s", options->arguments[0],
+             options->guess != NULL ? "; did you mean 'popferry " : "",
+             options->guess != NULL ? options->guess : "", options->guess != NULL ? "'?" : "");
+    return EX_USAGE;
+}
+
 int command_load(const struct options *options, struct config *config)
 {
     struct fault fault;
@@ -19,6 +27,8 @@ int command_load(const struct options *options, struct config *config)
     int result;
 
     *config = (struct config){0};
+    if (path == NULL && options->implied)
+        return tell_unknown(options);
     if (path == NULL) {
         log_fault(NULL, &fault);
         return fault_exit_status(fault.class);
@@ -63,7 +73,10 @@ static int choose(const struct options *options, struct command_accounts *chosen
             chosen->accounts[chosen->count++] = &config->accounts[i];
     }
     for (i = 0; i < (size_t)options->argument_count; i++) {
-        const struct config_account *account = command_find_account(config, options->arguments[i]);
+        const struct config_account *account;
+        if (i == 0 && options->implied && config_find_account(config, options->arguments[0]) == NULL)
+            return tell_unknown(options);
+        account = command_find_account(config, options->arguments[i]);
         if (account == NULL)
             return EX_USAGE;
         for (j = 0; j < chosen->count && chosen->accounts[j] != account; j++)

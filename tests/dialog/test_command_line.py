@@ -24,6 +24,34 @@ class Usage(Case):
             self.assertEqual((run.status, run.stderr), (OK, ""))
             self.assertRegex(run.stdout, r"^popferry \d+\.\d+")
 
+    def test_the_words_help_and_version_are_taken_for_the_options(self):
+        for word in "help", "version":
+            shown = self.popferry.run(word, plain=True)
+            self.assertEqual((shown.status, shown.stdout), (OK, self.popferry.run("--" + word, plain=True).stdout))
+
+    def test_help_fits_a_terminal(self):
+        self.assertLessEqual(max(map(len, self.popferry.run("--help", plain=True).stdout.splitlines())), 80)
+
+    @cases({"without a fetchrc": False, "with one": True})
+    def test_a_mistyped_command_is_told_with_the_nearest(self, configured):
+        if configured:
+            self.fetchrc(self.pop3(letters(1)), self.smtp())
+        for word, wanted in (("chek", "'popferry check'"), ("histroy", "'popferry history'"), ("nobody", None)):
+            run = self.popferry.run(word, plain=not configured)
+            self.assertEqual(run.status, USAGE)
+            self.assert_names(run, f'no command or account "{word}"')
+            self.assertEqual("did you mean" in run.stderr, wanted is not None)
+            self.assertIn(wanted or "", run.stderr)
+
+    @cases({"-z": (["-z"], "unknown option -z"), "in the middle": (["--quiet", "-vzn"], "unknown option -z"),
+            "long": (["--nonsense"], "--nonsense"), "ambiguous": (["history", "--s"], "ambiguous option --s"),
+            "a value too many": (["--json=yes"], "--json does not take a value"), "no value": (["-c"], "--config needs a value")})
+    def test_a_wrong_option_is_told_in_one_line(self, args, words):
+        run = self.popferry.run(*args, plain=True)
+        self.assertEqual((run.status, run.stderr.startswith("popferry: ")), (USAGE, True))
+        self.assertIn(words, run.stderr)
+        self.assertEqual(len(run.stderr.splitlines()), 1)
+
     @cases({"an unknown option": ["--nonsense"], "a missing argument": ["--config"], "an unknown log format": ["--log-format=xml"],
             "talk to nobody": ["talk"]})
     def test_wrong_use(self, args):
