@@ -57,4 +57,4 @@ complete -c popferry -n "__fish_seen_subcommand_from history" -l seen -d 'mark a
 complete -c popferry -n "__fish_seen_subcommand_from history" -l retry -d 'try refused messages at once'
 complete -c popferry -n "__fish_seen_subcommand_from history" -l prune -d 'drop what is no longer needed'
 complete -c popferry -n "__fish_seen_subcommand_from history" -l move -d 'a mailbox has a new name: OLD NEW'
-complete -c popferry -n "__fish_seen_subcommand_from history" -l reset -d 'move an unreadable history aside'
+complete -c popferry -n "__fish_seen_subcommand_from history" -l reset -d 'move a damaged history aside'

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <sysexits.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "commands/history_private.h"
 #include "protocol/oauth.h"
@@ -98,16 +99,19 @@ int history_do_retry(struct chronicle *chronicle)
     const char *title = chronicle->options->argument_count > 0 ? chronicle->options->arguments[0] : NULL;
     char identity[IDENTITY_MAX];
     uint64_t changed = 0;
+    uint64_t logins = 0;
     struct fault fault;
-    int result;
 
     if (title != NULL && history_identity(chronicle, title, identity) == NULL)
         return EX_USAGE;
     if (!history_may(chronicle->options, "Try refused messages and logins of %s in the next run?",
                      title != NULL ? title : "all accounts"))
         return EX_OK;
-    result = history_retry(chronicle->history, title != NULL ? identity : NULL, &changed, &fault);
-    return told(result, &fault, changed, "will not wait any longer");
+    if (history_retry(chronicle->history, title != NULL ? identity : NULL, &changed, &logins, &fault) < 0)
+        return history_tell(NULL, &fault);
+    if (logins > 0)
+        (void)printf("%llu login%s and ", (unsigned long long)logins, logins == 1 ? "" : "s");
+    return told(0, &fault, changed, "will not wait any longer");
 }
 
 int history_do_prune(struct chronicle *chronicle)
@@ -122,11 +126,35 @@ int history_do_prune(struct chronicle *chronicle)
     return told(result, &fault, changed, "forgotten that no mailbox lists any more");
 }
 
+/* A history without a fault is not lost by a slip, and with it the knowledge of what was kept. */
+static bool is_sound(const char *state_dir)
+{
+    struct history *history = NULL;
+    struct fault fault;
+    char path[4096];
+    bool sound;
+
+    if ((size_t)snprintf(path, sizeof(path), "%s/history.db", state_dir) >= sizeof(path) ||
+        access(path, F_OK) < 0)
+        return false;
+    sound = history_open(&history, state_dir, HISTORY_READ, &fault) == 0 &&
+            history_examine(history, &fault) == 0;
+    history_close(history);
+    return sound;
+}
+
 int history_do_reset(const struct options *options, const char *state_dir)
 {
     struct fault fault;
     char moved_to[4096];
 
+    if (is_sound(state_dir)) {
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_USAGE, "history",
+                        "the history in %.300s is not damaged, so it is not moved aside; to fetch a message again, "
+                        "use --forget=UIDL; to begin anew all the same, move history.db* away by hand",
+                        state_dir);
+        return history_tell(NULL, &fault);
+    }
     if (!history_may(options,
                      "Move the history in %s aside? All mail that is still in the mailboxes is new then, "
                      "also what was kept.",

@@ -160,6 +160,14 @@ static void print_owed(const struct history_row *row)
     }
 }
 
+static void print_heading(const struct listing *listing, const char *title, const char *identity)
+{
+    bool fits = title == NULL || strlen(title) + 2 + strlen(identity) <= COLUMNS;
+
+    (void)printf("%s%s%s%s\n", listing->count > 0 ? "\n" : "", title != NULL ? title : "",
+                 title == NULL ? "" : fits ? "  " : "\n  ", identity);
+}
+
 static void print_row(struct listing *listing, const char *identity, const struct history_row *row)
 {
     const struct config_account *account;
@@ -168,8 +176,7 @@ static void print_row(struct listing *listing, const char *identity, const struc
 
     if (strcmp(listing->last, identity) != 0) {
         account = history_account(listing->config, identity);
-        (void)printf("%s%s%s%s\n", listing->count > 0 ? "\n" : "", account != NULL ? account->peer.title : "",
-                     account != NULL ? "  " : "", identity);
+        print_heading(listing, account != NULL ? account->peer.title : NULL, identity);
         (void)snprintf(listing->last, sizeof(listing->last), "%s", identity);
     }
     (void)printf("  %-16s  %-11s  %8s",

@@ -150,16 +150,13 @@ static int pragma(struct history *history, const char *sql, int64_t *value, stru
     return result;
 }
 
-static int quick_check(struct history *history, struct fault *fault)
+/* sql: a PRAGMA that says "ok" or what is damaged. */
+static int check_whole(struct history *history, const char *sql, struct fault *fault)
 {
     sqlite3_stmt *statement = NULL;
     char damage[256] = "";
-    struct stat st;
-    int rc;
+    int rc = sqlite3_prepare_v2(history->db, sql, -1, &statement, NULL);
 
-    if (stat(history->path, &st) < 0 || st.st_size > SMALL_FILE)
-        return 0;
-    rc = sqlite3_prepare_v2(history->db, "PRAGMA quick_check(1)", -1, &statement, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_step(statement);
     if (rc == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0) {
@@ -175,6 +172,20 @@ static int quick_check(struct history *history, struct fault *fault)
     if (damage[0] != '\0')
         return history_unusable(fault, history->path, damage);
     return rc == SQLITE_ROW ? 0 : -1;
+}
+
+static int quick_check(struct history *history, struct fault *fault)
+{
+    struct stat st;
+
+    if (stat(history->path, &st) < 0 || st.st_size > SMALL_FILE)
+        return 0;
+    return check_whole(history, "PRAGMA quick_check(1)", fault);
+}
+
+int history_examine(struct history *history, struct fault *fault)
+{
+    return check_whole(history, "PRAGMA integrity_check(1)", fault);
 }
 
 /* Whether what was opened is ours, of our time, and whole. */

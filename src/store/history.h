@@ -34,6 +34,9 @@ void history_close(struct history *history);
  * delivered. (history_plan() fails then.) A later run has to make the reserve again before it begins. */
 bool history_exhausted(struct history *history);
 
+/* Read all of it. A fault if it is damaged anywhere. One thread. */
+int history_examine(struct history *history, struct fault *fault);
+
 /* Move the history (history.db, -wal, -shm) aside, to names with the time in them: the one way out of a
  * history that cannot be used, for `popferry history --reset`. moved_to is told where history.db is now. A
  * fault if there is none, or a run is in progress. */
@@ -207,7 +210,8 @@ int history_each(struct history *history, const struct history_filter *filter,
  * seen: the UIDs count as delivered before; those that were listed but not delivered yet, or noticed, are no
  * longer owed.
  * Makes the mailbox. octets NULL, or 0 for a message: not known.
- * retry: refused messages and refused logins wait no longer; identity NULL: all mailboxes.
+ * retry: refused messages and refused logins (told through *logins) wait no longer; identity NULL: all
+ * mailboxes.
  * prune: all rows that were not listed any more since before that time. */
 int history_move(struct history *history, const char *from, const char *to, uint64_t *changed,
                  struct fault *fault);
@@ -215,7 +219,8 @@ int history_forget(struct history *history, const char *identity, const char *ui
                    struct fault *fault);
 int history_seen(struct history *history, const char *identity, const char *const *uids,
                  const uint64_t *octets, size_t count, uint64_t *changed, struct fault *fault);
-int history_retry(struct history *history, const char *identity, uint64_t *changed, struct fault *fault);
+int history_retry(struct history *history, const char *identity, uint64_t *changed, uint64_t *logins,
+                  struct fault *fault);
 int history_prune(struct history *history, int64_t absent_before, uint64_t *changed, struct fault *fault);
 
 #endif

@@ -49,6 +49,7 @@ struct change {
     size_t count;
     int64_t before;
     uint64_t changed;
+    uint64_t logins;
 };
 
 static int change(struct history *history, int (*work)(struct history *, void *, struct fault *),
@@ -130,7 +131,7 @@ static int forget(struct history *history, void *context, struct fault *fault)
     if (history_step(history, statement, fault) < 0)
         return -1;
     what->changed = (uint64_t)sqlite3_changes(history->db);
-    return 0;
+    return run_ids(history, SQL_RECOUNT, mailbox.id, 0, NULL, fault);
 }
 
 int history_forget(struct history *history, const char *identity, const char *uid, uint64_t *changed,
@@ -215,6 +216,8 @@ static int seen(struct history *history, void *context, struct fault *fault)
         if (history_mailbox_need(history, what->identity, &mailbox, fault) == 0 &&
             history_rows_load(history, mailbox.id, uids, different, &rows, fault) == 0)
             result = set_marks(history, mailbox.id, what, marks, &rows, fault);
+        if (result == 0)
+            result = run_ids(history, SQL_RECOUNT, mailbox.id, 0, NULL, fault);
     }
     history_rows_free(&rows);
     free(marks);
@@ -235,21 +238,24 @@ static int retry(struct history *history, void *context, struct fault *fault)
     struct change *what = context;
     struct history_mailbox mailbox = {0};
 
-    what->changed = 0;
+    what->changed = what->logins = 0;
     if (what->identity != NULL && history_mailbox_find(history, what->identity, &mailbox, fault) < 0)
         return -1;
     if (what->identity != NULL && mailbox.id == 0)
         return 0;
-    if (run_ids(history, SQL_RETRY_MAILBOXES, mailbox.id, 0, NULL, fault) < 0)
+    if (run_ids(history, SQL_RETRY_MAILBOXES, mailbox.id, 0, &what->logins, fault) < 0)
         return -1;
     return run_ids(history, SQL_RETRY_MESSAGES, mailbox.id, 0, &what->changed, fault);
 }
 
-int history_retry(struct history *history, const char *identity, uint64_t *changed, struct fault *fault)
+int history_retry(struct history *history, const char *identity, uint64_t *changed, uint64_t *logins,
+                  struct fault *fault)
 {
     struct change what = {.identity = identity};
+    int result = change(history, retry, &what, changed, fault);
 
-    return change(history, retry, &what, changed, fault);
+    *logins = result == 0 ? what.logins : 0;
+    return result;
 }
 
 static int prune(struct history *history, void *context, struct fault *fault)

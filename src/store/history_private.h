@@ -56,6 +56,7 @@ enum history_sql {
     SQL_RETRY_MESSAGES,
     SQL_RETRY_MAILBOXES,
     SQL_PRUNE,
+    SQL_RECOUNT,
     SQL_COUNT,
 };
 extern const char *const history_sql[SQL_COUNT];

@@ -147,6 +147,11 @@ const char *const history_sql[SQL_COUNT] = {
     [SQL_RETRY_MESSAGES] = "UPDATE message SET retry_at = 0"
                            " WHERE retry_at <> 0 AND (?1 IS NULL OR mailbox = ?1)",
     [SQL_RETRY_MAILBOXES] = "UPDATE mailbox SET login_retry_at = 0, login_refusals = 0"
-                            " WHERE ?1 IS NULL OR id = ?1",
+                            " WHERE login_refusals > 0 AND (?1 IS NULL OR id = ?1)",
+    /* What a run left undone, once it was changed by hand. */
+    [SQL_RECOUNT] = "UPDATE mailbox SET waiting = (SELECT count(*) FROM message"
+                    " WHERE mailbox = ?1 AND absent = 0 AND state = 0 AND refusals = 0),"
+                    " refused = (SELECT count(*) FROM message"
+                    " WHERE mailbox = ?1 AND absent = 0 AND state = 0 AND refusals > 0) WHERE id = ?1",
     [SQL_PRUNE] = "DELETE FROM message WHERE absent <> 0 AND absent < ?1",
 };

@@ -2,6 +2,7 @@
 import fcntl
 import json
 import os
+import sqlite3
 
 from kit.case import Case, cases
 from kit.clock import shifted
@@ -70,6 +71,13 @@ class Listing(HistoryCase):
         shown = self.history("--state=refused").stdout
         self.assertIn("owed to thomas", shown)
         self.assertIn("550 5.7.1 no thanks", shown)
+
+    def test_long_titles_leave_the_heading_at_80_columns(self):
+        self.shores(1)
+        self.options["account"] = {"t" * 60: self.options["account"]["thomas"]}
+        self.popferry.configure(self.options)
+        self.ferry()
+        self.assertEqual(self.history().stdout.splitlines()[:2], ["t" * 60, "  " + self.identity])
 
     def test_gone(self):
         self.shores(keep=False)
@@ -229,6 +237,21 @@ class Changes(HistoryCase):
         self.ferry(status=LOGIN)
         self.assertGreater(len(self.pop3_server.sessions), logins)
 
+    def test_retry_tells_of_logins(self):
+        self.shores(password="wrong")
+        self.ferry(status=LOGIN)
+        self.assertEqual(self.history("--yes", "--retry", "thomas").stdout, "1 login and 0 messages will not wait any longer\n")
+        self.assertEqual(self.history("--yes", "--retry", "thomas").stdout, "0 messages will not wait any longer\n")
+
+    def test_what_is_marked_as_seen_or_forgotten_is_not_refused_any_more_in_status(self):
+        self.shores(smtp={"judge": lambda m: b"550 5.7.1 no\r\n"})
+        self.ferry(status=REFUSED)
+        self.assertIn("0 waiting, 3 refused", self.ferry("status", status=None).stdout)
+        self.history("--yes", "--forget=uid1", "thomas")
+        self.assertIn("0 waiting, 2 refused", self.ferry("status", status=None).stdout)
+        self.history("--yes", "--seen", "thomas")
+        self.assertIn("0 waiting, 0 refused", self.ferry("status", status=None).stdout)
+
     def test_prune(self):
         pop3, _ = self.shores()
         self.ferry()
@@ -269,9 +292,35 @@ class Changes(HistoryCase):
         self.history("--yes", "--move", *names, status=USAGE)
         self.assertEqual({row["mailbox"] for row in self.listed()}, {self.identity})
 
+    def test_a_history_that_can_be_read_is_not_reset(self):
+        self.shores()
+        self.ferry()
+        self.assert_names(self.history("--yes", "--reset", status=USAGE), "not damaged", "--forget")
+        self.assertEqual(len(self.uids()), 3)
+
+    def test_damage_that_only_a_whole_check_finds_may_be_reset(self):
+        self.shores()
+        self.ferry()
+        db = sqlite3.connect(os.path.join(self.popferry.state, "history.db"))
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET sql = replace(sql, '(mailbox, uid)', '(uid, mailbox)') WHERE name = 'message_absent'")
+        db.commit()
+        db.close()
+        db = sqlite3.connect(os.path.join(self.popferry.state, "history.db"))
+        db.execute("UPDATE message SET absent = 1")     # indexed the wrong way
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET sql = replace(sql, '(uid, mailbox)', '(mailbox, uid)') WHERE name = 'message_absent'")
+        db.commit()
+        db.close()
+        self.assertEqual(len(self.uids()), 3)
+        self.assertIn("history.db.", self.history("--yes", "--reset").stdout)
+
     def test_reset(self):
         self.shores()
         self.ferry()
+        with open(os.path.join(self.popferry.state, "history.db"), "r+b") as file:
+            file.write(os.urandom(4096))
+        self.history(status=STATE)
         self.assertIn("history.db.", self.history("--yes", "--reset").stdout)
         self.assertEqual(self.uids(), [])
         self.assertEqual(self.again(), 3)

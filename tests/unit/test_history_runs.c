@@ -240,7 +240,7 @@ static void people_forget_retry_and_prune(void **state)
     const char *uids[] = {"u1", "u2", "u3"};
     struct history_receipt refusal = {.state = HISTORY_LISTED, .owed = "thomas", .refused = true};
     struct history_plan absent = {0};
-    uint64_t changed;
+    uint64_t changed, logins;
     int64_t ids[3];
 
     plan(place, uids, 3, ids);
@@ -248,8 +248,9 @@ static void people_forget_retry_and_prune(void **state)
     assert_int_equal(history_receipt(place->history, &refusal, &fault), 0);
     assert_int_equal(history_receipt(place->history, &refusal, &fault), 0);
     assert_true(row_of(place, "u1").retry_at > 0);
-    assert_int_equal(history_retry(place->history, "thomas@pop.example", &changed, &fault), 0);
+    assert_int_equal(history_retry(place->history, "thomas@pop.example", &changed, &logins, &fault), 0);
     assert_int_equal(changed, 1);
+    assert_int_equal(logins, 0);
     assert_int_equal(row_of(place, "u1").retry_at, 0);
     assert_int_equal(history_forget(place->history, "thomas@pop.example", "u2", &changed, &fault), 0);
     assert_int_equal(changed, 1);
