@@ -111,34 +111,62 @@ static void add_count(struct buf *text, size_t count, const char *what)
         (void)buf_printf(text, ", %zu %s", count, what);
 }
 
+/* Messages that a run would retrieve: new to the history, or left over by earlier runs. */
+struct arrivals {
+    size_t new, waiting, refused;
+    uint64_t octets; /* of the new ones */
+};
+
+static struct arrivals count_arrivals(const struct plan *plan)
+{
+    struct arrivals found = {.refused = plan->actions[PLAN_WAIT]};
+    size_t i;
+
+    for (i = 0; i < plan->count; i++) {
+        const struct plan_item *item = &plan->items[i];
+        bool known = item->row != NULL && item->row->state == HISTORY_LISTED;
+        if (item->action != PLAN_RETRIEVE)
+            continue;
+        found.new += !known;
+        found.octets += known ? 0 : item->entry->octets;
+        found.waiting += known && item->row->refusals == 0;
+        found.refused += known && item->row->refusals > 0;
+    }
+    return found;
+}
+
 static void tell_plan(struct visit *visit, const struct plan *plan)
 {
+    const struct arrivals found = count_arrivals(plan);
     const size_t *n = plan->actions;
     char octets[HUMAN_SIZE];
     struct buf text;
     json_t *messages;
 
     buf_init(&text, WORDS_MAX);
-    (void)buf_printf(&text, "%zu new (%s), %zu kept, %zu oversize, %zu waiting", n[PLAN_RETRIEVE],
-                     human_octets(octets, plan->work_octets), n[PLAN_KEEP], n[PLAN_OVERSIZE] + n[PLAN_NOTICE],
-                     n[PLAN_WAIT]);
+    (void)buf_printf(&text, "%zu new (%s), %zu kept, %zu oversize, %zu waiting", found.new,
+                     human_octets(octets, found.octets), n[PLAN_KEEP], n[PLAN_OVERSIZE] + n[PLAN_NOTICE],
+                     found.waiting);
+    add_count(&text, found.refused, "refused");
     add_count(&text, n[PLAN_DELETE], "to be deleted");
     add_count(&text, n[PLAN_COMPARE] + n[PLAN_IDENTIFY], "to be told apart by their content");
     add_count(&text, n[PLAN_LATER], "beyond max_messages");
     check_found(visit->subject, "messages", CHECK_OK, "%s", text.data);
     buf_free(&text);
     messages =
-        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)plan->count,
-                  "octets", (json_int_t)visit->listing.stat_octets, "new", (json_int_t)n[PLAN_RETRIEVE],
-                  "new_octets", (json_int_t)plan->work_octets, "kept", (json_int_t)n[PLAN_KEEP], "oversize",
-                  (json_int_t)(n[PLAN_OVERSIZE] + n[PLAN_NOTICE]), "waiting", (json_int_t)n[PLAN_WAIT],
+        json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)plan->count,
+                  "octets", (json_int_t)visit->listing.stat_octets, "new", (json_int_t)found.new,
+                  "new_octets", (json_int_t)found.octets, "kept", (json_int_t)n[PLAN_KEEP], "oversize",
+                  (json_int_t)(n[PLAN_OVERSIZE] + n[PLAN_NOTICE]), "waiting", (json_int_t)found.waiting,
+                  "refused", (json_int_t)found.refused,
                   "delete", (json_int_t)n[PLAN_DELETE], "compare",
                   (json_int_t)(n[PLAN_COMPARE] + n[PLAN_IDENTIFY]), "later", (json_int_t)n[PLAN_LATER]);
     (void)json_object_set_new(visit->subject->facts, "messages", messages);
     if (n[PLAN_WAIT] == 0)
         return;
     check_found(visit->subject, "refused", CHECK_WARNING,
-                "%zu messages were refused before and wait for their next try", n[PLAN_WAIT]);
+                "%zu message%s refused before, waiting for the next try", n[PLAN_WAIT],
+                n[PLAN_WAIT] == 1 ? "" : "s");
     check_advise(visit->subject,
                  "popferry history --state=refused %s says why; --retry tries them in the next run",
                  visit->account->peer.title);

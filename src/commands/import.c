@@ -177,7 +177,8 @@ static int mark_all(struct history *history, const struct import *import, struct
             return -1;
         total += changed;
     }
-    log_line(LOG_LEVEL_NOTICE, NULL, "%llu messages are in the history as seen", (unsigned long long)total);
+    log_line(LOG_LEVEL_NOTICE, NULL, "%llu message%s in the history as seen", (unsigned long long)total,
+             total == 1 ? " is" : "s are");
     return 0;
 }
 
@@ -231,8 +232,8 @@ static bool confirmed(size_t messages, size_t mailboxes, const char *dir)
     char answer[16] = "";
 
     (void)fprintf(stderr,
-                  "Mark %zu messages of %zu mailboxes as seen in %s, so that they do not come again? [y/N] ",
-                  messages, mailboxes, dir);
+                  "Mark %zu message%s of %zu mailbox%s as seen in %s, so that they do not come again? [y/N] ",
+                  messages, messages == 1 ? "" : "s", mailboxes, mailboxes == 1 ? "" : "es", dir);
     return fgets(answer, sizeof(answer), stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
@@ -251,8 +252,8 @@ static int take_history(const struct options *options, const struct import *impo
         return status;
     if (!options->yes && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO))) {
         (void)fault_set(&fault, FAULT_OF_RUN, FAULT_USAGE, "import",
-                        "%zu seen messages were not taken into the history: give --yes (or --dry-run)",
-                        messages);
+                        "%zu seen message%s not taken into the history: give --yes (or --dry-run)", messages,
+                        messages == 1 ? " was" : "s were");
         status = tell(&fault);
     } else if (options->yes || confirmed(messages, mailboxes, dir)) {
         status = mark_seen(import, dir);

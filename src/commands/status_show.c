@@ -160,7 +160,7 @@ void status_print(const struct status_table *table, bool stale_only)
             print_row(table, row, columns);
     }
     if (table->count > 1 && stale > 0)
-        (void)printf("%zu of %zu accounts are STALE\n", stale, table->count);
+        (void)printf("%zu of %zu accounts %s STALE\n", stale, table->count, stale == 1 ? "is" : "are");
     else if (table->count > 1 && !stale_only)
         (void)printf("%zu accounts, all well\n", table->count);
 }

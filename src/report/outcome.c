@@ -12,6 +12,8 @@ void outcome_fault(struct outcome *outcome, const struct fault *fault, bool coun
     if (outcome->first.class == FAULT_NONE ||
         fault_graver(outcome->first.class, fault->class) != outcome->first.class)
         outcome->first = *fault;
+    if (counted && fault->scope != FAULT_OF_MESSAGE)
+        outcome->troubled = true;
     if (counted)
         outcome->gravest = fault_graver(outcome->gravest, fault->class);
 }
@@ -47,7 +49,7 @@ static struct totals add_up(const struct outcome *outcomes, size_t count)
         totals.polled += outcome->polled;
         totals.busy += outcome->busy;
         totals.left_alone += outcome->waiting;
-        totals.failed += !outcome->polled && !outcome->busy && !outcome->waiting;
+        totals.failed += (!outcome->polled || outcome->troubled) && !outcome->busy && !outcome->waiting;
     }
     return totals;
 }
@@ -63,7 +65,7 @@ static void put_rest(struct buf *text, const struct totals *totals)
         {totals->refused, "refused", "refused"},
         {totals->quarantined, "quarantined", "quarantined"},
         {totals->oversize, "too large", "too large"},
-        {totals->failed, "mailbox failed", "mailboxes failed"},
+        {totals->failed, "mailbox with faults", "mailboxes with faults"},
         {totals->left_alone, "mailbox left alone", "mailboxes left alone"},
         {totals->busy, "mailbox busy", "mailboxes busy"},
     };

@@ -16,6 +16,7 @@ struct outcome {
     const char *identity; /* username@host */
     bool polled;          /* reached the end of the listing */
     bool busy;            /* an own overlapping run holds the mailbox */
+    bool troubled;        /* met a fault that is more than one message's */
     bool waiting;         /* left alone: refused login, LOGIN-DELAY */
     uint64_t delivered, deleted, kept, oversize, waiting_messages, refused, quarantined;
     uint64_t octets; /* delivered */

@@ -83,6 +83,14 @@ class Healthy(CheckCase):
         answer = self.as_json()["accounts"][0]["messages"]
         self.assertEqual([answer[k] for k in ("total", "new", "kept", "oversize", "waiting", "delete")], [5, 1, 3, 1, 0, 0])
 
+    def test_mail_that_was_left_over_waits_here_as_in_status(self):
+        pop3, smtp = self.shores(3)
+        smtp.judge = lambda message: b"451 4.3.0 later\r\n"
+        self.ferry(status=RETRY)
+        pop3.sessions.clear(), smtp.sessions.clear()
+        self.assert_row(self.check(), "messages", "ok", "0 new", "3 waiting")
+        self.assertIn("3 waiting, 0 refused", self.ferry("status", status=RETRY).stdout)
+
     def test_refused_mail_waits(self):
         self.shores(1, smtp={"judge": lambda message: b"550 5.7.1 no spam here\r\n"})
         for _ in range(2):
@@ -90,7 +98,7 @@ class Healthy(CheckCase):
         self.pop3_server.sessions.clear(), self.smtp_server.sessions.clear()
         run = self.ferry("check", status=OK)
         self.assert_row(run, "refused", "warn", "history", "--retry")
-        self.assert_row(run, "messages", "ok", "1 waiting")
+        self.assert_row(run, "messages", "ok", "0 new", "0 waiting", "1 refused")
 
     def test_the_certificate_is_shown_with_its_pin(self):
         self.shores(pop3={"tls": "implicit"}, smtp={"tls": "starttls"})

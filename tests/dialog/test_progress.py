@@ -52,7 +52,7 @@ class OnATerminal(Case):
         options["account"]["posteo"]["password"] = "wrong"
         self.popferry.configure(options)
         _, screen = self.watch(status=LOGIN)
-        self.assertRegex(screen.text(), r"(?s)^popferry: posteo: .*\npopferry: 20 messages .* from 1 mailbox in .*; 1 mailbox failed$")
+        self.assertRegex(screen.text(), r"(?s)^popferry: posteo: .*\npopferry: 20 messages .* from 1 mailbox in .*; 1 mailbox with faults$")
 
     def test_there_are_no_colours(self):
         self.prepare(["gmx"])

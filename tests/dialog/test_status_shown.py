@@ -60,7 +60,7 @@ class Shown(Case):
         run = self.ferry("status", status=RETRY)
         self.assertRegex(run.stdout, r"last fault +\d{4}-\d\d-\d\d \d\d:\d\d: 127\.0\.0\.1 refused the login: -ERR \[AUTH\] wrong")
         self.assertIn("left alone", run.stdout)
-        self.assertIn("1 of 3 accounts are STALE", run.stdout)
+        self.assertIn("1 of 3 accounts is STALE", run.stdout)
         rows = self.json(status=RETRY)
         self.assertEqual((rows["anna"]["healthy"], rows["anna"]["last_fault_class"]), (False, "login"))
         self.assertGreater(rows["anna"]["login_retry_at"], time.time())

@@ -93,10 +93,13 @@ static void the_summary_is_a_sentence(void **state)
     (void)state;
     sums_up(outcomes + 2, 1, 400, "no new messages from 1 mailbox in 0.4 s");
     sums_up(outcomes, 3, 2100, "12 messages (3.4 MB) from 3 mailboxes in 2.1 s; 3 waiting, 1 refused");
+    note(&outcomes[2], FAULT_REFUSED, true);
+    sums_up(outcomes + 2, 1, 400, "no new messages from 1 mailbox in 0.4 s; 1 mailbox with faults");
     outcomes[1] = (struct outcome){.delivered = 0};
+    outcomes[2].troubled = false;
     outcomes[0] = (struct outcome){.polled = true, .delivered = 1, .octets = 812};
     sums_up(outcomes, 4, 61000,
-            "1 message (812 B) from 2 mailboxes in 1:01 min; 1 mailbox failed, 1 mailbox busy");
+            "1 message (812 B) from 2 mailboxes in 1:01 min; 1 mailbox with faults, 1 mailbox busy");
 }
 
 static void numbers_are_short(void **state)
