@@ -30,10 +30,10 @@ struct delivery;
 
 enum delivery_outcome {
     DELIVERY_DONE,       /* nobody is owed any more, and the receipt is committed */
-    DELIVERY_OWED,       /* committed, but some recipients are still owed; `fault` says why */
+    DELIVERY_OWED,       /* some recipients are still owed; committed, unless `fault` says otherwise */
     DELIVERY_DEFERRED,   /* 4xx or a lost connection: again in the next run */
     DELIVERY_REFUSED,    /* 5xx */
-    DELIVERY_UNRECORDED, /* accepted by the server, but the commit failed */
+    DELIVERY_UNRECORDED, /* accepted for all, but the commit failed */
     DELIVERY_UNTRIED,    /* the destination is down, or the run is stopping */
 };
 

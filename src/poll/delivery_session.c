@@ -108,16 +108,35 @@ static int connect_for(struct session *session, struct delivery_job *job)
     return -1;
 }
 
+static bool nobody_is_owed(const struct delivery_job *job)
+{
+    size_t i;
+
+    for (i = 0; i < job->transaction.rcpt_count; i++) {
+        if (job->rcpt[i].state != SMTP_RCPT_DELIVERED)
+            return false;
+    }
+    return true;
+}
+
+/* The server has it, the history has not. Deleting it on the POP3 server is then all that keeps it from coming
+ * twice, but not while somebody has it still to get. */
+static void unrecorded(struct delivery_job *job)
+{
+    job->outcome = nobody_is_owed(job) ? DELIVERY_UNRECORDED : DELIVERY_OWED;
+}
+
 /* Commit the receipt, then hand the job back: never the other way round. */
 static void record(struct session *session, struct delivery_job *job, const struct verdict *verdict)
 {
     struct fault fault;
 
     if (job->row != 0 && history_receipt(session->delivery->history, &verdict->receipt, &fault) < 0) {
-        if (verdict->receipt.delivered)
-            job->outcome = DELIVERY_UNRECORDED;
         job->fault = fault;
-        delivery_stop_all(session->delivery, &fault);
+        if (verdict->receipt.delivered)
+            unrecorded(job);
+        if (fault.scope > FAULT_OF_MESSAGE) /* else the history has lost this one row, and goes on */
+            delivery_stop_all(session->delivery, &fault);
     }
     /* The receipt went into the space that was kept back for it; there is none for another. */
     if (history_exhausted(session->delivery->history)) {
@@ -131,10 +150,14 @@ static void record(struct session *session, struct delivery_job *job, const stru
     delivery_hand_back(job);
 }
 
-static void hand_back_short_of_memory(struct delivery_job *job)
+static void hand_back_short_of_memory(struct session *session, struct delivery_job *job)
 {
-    job->outcome = job->transaction.result == SMTP_DELIVERED ? DELIVERY_UNRECORDED : DELIVERY_DEFERRED;
-    (void)fault_set(&job->fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "delivery", "out of memory");
+    (void)fault_set(&job->fault, FAULT_OF_RUN, FAULT_INTERNAL, "delivery", "out of memory");
+    job->outcome = DELIVERY_DEFERRED;
+    if (job->transaction.result == SMTP_DELIVERED) {
+        unrecorded(job);
+        delivery_stop_all(session->delivery, &job->fault);
+    }
     delivery_hand_back(job);
 }
 
@@ -144,7 +167,7 @@ static void conclude(struct session *session, struct delivery_job *job)
     struct verdict verdict;
 
     if (verdict_of(job, session->delivery->label, &verdict) < 0) {
-        hand_back_short_of_memory(job);
+        hand_back_short_of_memory(session, job);
         return;
     }
     if (verdict.receipt.delivered) {
@@ -225,7 +248,7 @@ static void lost(struct session *session, struct delivery_job *job, const struct
         return;
     }
     if (verdict_of_lost(job, fault, &verdict) < 0) {
-        hand_back_short_of_memory(job);
+        hand_back_short_of_memory(session, job);
         return;
     }
     record(session, job, &verdict);

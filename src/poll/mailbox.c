@@ -184,72 +184,6 @@ static int commit_plan(struct mailbox *mailbox)
     return result;
 }
 
-/* EXPIRE 0: at QUIT the server may delete whatever was retrieved, delivered or not (RFC 2449 section 6.6). */
-static bool quit_would_lose_mail(const struct mailbox *mailbox)
-{
-    const struct pop3_capabilities *capabilities = pop3_capabilities(mailbox->pop3);
-
-    return capabilities->expire_given && !capabilities->expire_never && capabilities->expire_days == 0 &&
-           mailbox->retrieved_only > 0;
-}
-
-static void on_quit(struct mailbox *mailbox, const struct pop3_reply *reply)
-{
-    struct fault fault;
-
-    if (!reply->ok) {
-        (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_RETRY, "QUIT", "%s did not confirm the deletions: %s",
-                        mailbox->account->peer.host, reply->text);
-        (void)fail(mailbox, &fault);
-        return;
-    }
-    mailbox->outcome->deleted += mailbox->marked;
-    mailbox_tell_deleted(mailbox);
-    if (mailbox->gone_count > 0 &&
-        history_gone(mailbox->params->history, mailbox->gone, mailbox->gone_count, &fault) < 0)
-        (void)fail(mailbox, &fault);
-}
-
-/* The last DELEs and QUIT in one batch; QUIT's +OK means that the deletions stand. */
-static void quit(struct mailbox *mailbox)
-{
-    struct pop3_reply reply;
-    struct fault fault;
-    bool deletions;
-    int result;
-
-    if (mailbox->pop3 == NULL)
-        return;
-    progress_stage(mailbox->params->progress, mailbox->slot, "deleting");
-    if (quit_would_lose_mail(mailbox)) {
-        log_line(LOG_LEVEL_INFO, title_of(mailbox),
-                 "no QUIT: the server would delete mail that was not delivered (EXPIRE 0)");
-        return;
-    }
-    while (mailbox->pop3 != NULL && mailbox->deletable_first < mailbox->deletable_count) {
-        (void)mailbox_ask_deletions(mailbox, true);
-        while (mailbox->pop3 != NULL && mailbox->deletable_first < mailbox->deletable_count &&
-               mailbox->question_count > 0)
-            (void)mailbox_read_reply(mailbox);
-    }
-    if (mailbox->pop3 == NULL)
-        return;
-    result = pop3_ask(mailbox->pop3, POP3_QUIT, 0, 0, &fault);
-    while (result == 0 && mailbox->question_count > 0)
-        result = mailbox_read_reply(mailbox);
-    if (mailbox->pop3 == NULL)
-        return;
-    deletions = mailbox->marked > 0 || mailbox->question_count > 0;
-    if (result == 0)
-        result = pop3_reply(mailbox->pop3, &reply, &fault);
-    if (result == 0 && (deletions || reply.ok))
-        on_quit(mailbox, &reply);
-    else if (deletions)
-        mailbox_lost(mailbox, &fault);
-    else
-        log_line(LOG_LEVEL_INFO, title_of(mailbox), "QUIT was not confirmed, but nothing was to be deleted");
-}
-
 static void tell_signal(struct mailbox *mailbox)
 {
     struct fault fault;
@@ -328,7 +262,7 @@ static void story(struct mailbox *mailbox)
             return;
         cross(mailbox);
     }
-    quit(mailbox);
+    mailbox_quit(mailbox);
 }
 
 /* Messages that were refused before are no fault of this run, but they are in limbo: told as long as they

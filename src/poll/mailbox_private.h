@@ -162,6 +162,9 @@ void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *mes
 bool mailbox_has_enough(const struct mailbox *mailbox);
 void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job);
 
+/* mailbox_quit.c: the last DELEs and QUIT. Where the session ended before them, they get another. */
+void mailbox_quit(struct mailbox *mailbox);
+
 /* mailbox_reject.c: on_reject */
 void mailbox_deal_with_rejected(struct mailbox *mailbox);
 

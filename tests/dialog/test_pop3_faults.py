@@ -339,6 +339,62 @@ class Deletion(FaultCase):
             self.afresh()
 
 
+class SecondSession(FaultCase):
+    """Where a message ends the session, the others are deleted in one of their own."""
+
+    @cases({"pipelined": {}, "one by one": NO_PIPELINING})
+    def test_a_message_that_breaks_every_session_does_not_keep_the_others(self, how):
+        pop3, smtp = self.shores(pop3=how)
+        pop3.rules = [At("RETR", n=2).close()]
+        self.faulty_run(RETRY, [], pop3, smtp)
+        self.assertEqual(pop3.left("thomas"), self.sent[1:])
+        self.faulty_run(RETRY, [], pop3, smtp)
+        self.assertEqual(pop3.left("thomas"), [self.sent[1]], "the one that broke it was tried last")
+        self.recover(pop3, smtp)
+
+    def test_nothing_but_the_same_messages_is_deleted_there(self):
+        pop3, smtp = self.shores([letter(n) for n in (1, 2, 3)])
+        pop3.rules = [At("RETR", n=3).close()]
+        stays = [letter(7), letter(8, body=b"another one under the UID of letter 2\r\n")]
+
+        def meanwhile(message):
+            if b"letter 2" in message.octets:
+                messages = pop3.mailboxes["thomas"].messages
+                messages[:2] = [Message(stays[0]), messages[0], Message(stays[1], uid=messages[1].uid)]
+        smtp.judge = meanwhile
+        self.ferry(status=RETRY)
+        self.assertEqual(pop3.left("thomas"), [*stays, letter(3)])
+        smtp.judge, pop3.rules = None, []
+        self.ferry()
+        self.assert_arrived(smtp, [letter(1), letter(2), letter(3), *stays])
+
+    def test_a_login_that_comes_too_soon_is_tried_again(self):
+        pop3, smtp = self.shores(pop3={"caps": ("UIDL", "TOP", "PIPELINING", "USER")})
+        pop3.rules = [At("RETR", n=2).close(), At("PASS", session=2).reply(b"-ERR [IN-USE] still open\r\n")]
+        self.faulty_run(RETRY, [], pop3, smtp)
+        self.assertEqual(pop3.left("thomas"), self.sent[1:])
+
+    def test_a_server_that_is_gone_leaves_them_for_the_next_run(self):
+        pop3, smtp = self.shores()
+        pop3.rules = [At("RETR", n=2).close(), At("greeting", session=2).close()]
+        run = self.faulty_run(RETRY, [], pop3, smtp)
+        self.assertEqual(run.stderr.count("\n"), 1, "the fault is told once")
+        self.assertEqual(len(pop3.left("thomas")), 3)
+        self.recover(pop3, smtp)
+
+    def test_none_is_opened_where_nothing_is_to_be_deleted(self):
+        pop3, smtp = self.shores(keep=True)
+        pop3.rules = [At("RETR", n=2).close()]
+        self.faulty_run(RETRY, [], pop3, smtp)
+        self.assertEqual(len(pop3.sessions), 1)
+
+    def test_none_is_opened_within_a_login_delay(self):
+        pop3, smtp = self.shores(pop3={"caps": ("UIDL", "TOP", "PIPELINING", "SASL PLAIN", "LOGIN-DELAY 60")})
+        pop3.rules = [At("RETR", n=2).close()]
+        self.faulty_run(RETRY, [], pop3, smtp)
+        self.assertEqual(len(pop3.sessions), 1)
+
+
 class Injection(FaultCase):
     """Octets that nobody asked for."""
 

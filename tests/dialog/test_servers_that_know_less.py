@@ -454,8 +454,8 @@ class Expire(Case):
         smtp.judge = lambda m: reply if b"letter 3" in m.octets else None
         self.fetchrc(pop3, smtp)
         self.ferry(status=status)
-        self.assertIn(letter(3), pop3.left("thomas"))
-        self.assertEqual(pop3.commands("QUIT"), [])
+        self.assertEqual(pop3.left("thomas"), [letter(3)], "what was delivered is deleted in a session of its own")
+        self.assertEqual([("RETR 1" in s.commands, "QUIT" in s.commands) for s in pop3.sessions], [(True, False), (False, True)])
         smtp.judge = None
         self.ferry()
         self.assert_arrived(smtp, letters(4))

@@ -3,7 +3,7 @@ import os
 import sqlite3
 import subprocess
 
-from kit.case import Case
+from kit.case import Case, cases
 from kit.messages import letter, letters
 from kit.pop3 import At
 from kit.popferry import OK, STATE, expected
@@ -54,6 +54,34 @@ class State(Case):
             file.seek(4096)
             file.write(os.urandom(os.path.getsize(path) - 4096))
         self.refused("history")
+
+    @cases({"SMTP": False, "LMTP": True})
+    def test_a_receipt_that_fails_costs_no_recipient_a_message(self, lmtp):
+        """Alice has it, Bob shall get it later, and then the history takes no receipt: it must not be deleted."""
+        pop3, smtp = self.pop3(letters(1)), self.smtp(lmtp=lmtp)
+        self.fetchrc(pop3, smtp, recipients=["alice", "bob"])
+        path = os.path.join(self.popferry.state, "history.db")
+        locks = []
+
+        def lock():
+            if not locks:
+                locks.append(sqlite3.connect(path, isolation_level=None, check_same_thread=False))
+                locks[0].execute("BEGIN IMMEDIATE")
+        if lmtp:
+            def judge(message):
+                lock()
+                return b"452 4.2.2 full\r\n" if message.recipients == ["bob"] else None
+            smtp.judge = judge
+        else:
+            smtp.rules = [At("RCPT", n=2).reply(b"452 4.2.2 full\r\n")]
+            smtp.judge = lambda message: lock()
+        self.ferry(status=STATE, timeout=90)
+        self.assertEqual(pop3.commands("DELE"), [])
+        locks[0].close()
+        smtp.rules, smtp.judge = [], None
+        self.ferry()
+        self.assertIn("bob", {name.split("@")[0] for message in smtp.accepted for name in message.recipients})
+        self.assertEqual(pop3.left("thomas"), [])
 
     def test_locked_by_a_process_that_hangs(self):
         db = sqlite3.connect(self.prepare(), isolation_level=None)
