@@ -27,6 +27,7 @@ enum fault_class {
     FAULT_STATE,    /* 74 state cannot be read or written */
     FAULT_INTERNAL, /* 70 */
     FAULT_USAGE,    /* 64 */
+    FAULT_CLASSES,  /* how many there are */
 };
 
 struct fault {

@@ -253,6 +253,28 @@ bool delivery_fault(struct delivery *delivery, struct fault *fault)
     return down;
 }
 
+void delivery_note(struct delivery *delivery, const struct history_receipt *receipt)
+{
+    (void)pthread_mutex_lock(&delivery->mutex);
+    if (receipt->delivered)
+        delivery->takes_others = true;
+    else if (receipt->refused && delivery->refused++ == 0)
+        (void)snprintf(delivery->refusal, sizeof(delivery->refusal), "%s", receipt->reply);
+    else if (receipt->refused && strcmp(delivery->refusal, receipt->reply) != 0)
+        delivery->takes_others = true;
+    (void)pthread_mutex_unlock(&delivery->mutex);
+}
+
+bool delivery_refuses_all(struct delivery *delivery)
+{
+    bool all;
+
+    (void)pthread_mutex_lock(&delivery->mutex);
+    all = delivery->refused > 1 && !delivery->takes_others;
+    (void)pthread_mutex_unlock(&delivery->mutex);
+    return all;
+}
+
 bool delivery_obstacle(struct delivery *delivery, struct fault *fault)
 {
     return delivery_fault(delivery, fault) || delivery_stopping(delivery, fault);

@@ -105,6 +105,10 @@ void delivery_free(struct delivery *delivery);
 /* Queue a job. It comes back through its outbox, whatever happens. */
 void delivery_submit(struct delivery *delivery, struct delivery_job *job);
 
+/* Whether the server refuses whatever it is given: two messages of this run at least, all with the same words,
+ * and it has taken none. Then it is the server that is out of order, and not the mail. */
+bool delivery_refuses_all(struct delivery *delivery);
+
 /* Whether the destination is down or the run is stopping: nothing more should be retrieved for it. */
 bool delivery_down(struct delivery *delivery);
 

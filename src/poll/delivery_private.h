@@ -32,6 +32,9 @@ struct delivery {
     bool closing;
     bool down;
     bool warned_xclient;
+    size_t refused;    /* messages refused for good */
+    bool takes_others; /* it has taken one, or refused one with other words */
+    char refusal[sizeof(((struct smtp_reply *)NULL)->text)]; /* the first refusal's words */
     struct fault fault; /* why it is down */
     pthread_mutex_t secret_mutex;
     struct buf secret; /* the destination's password, fetched once */
@@ -63,6 +66,9 @@ void delivery_retire(struct delivery *delivery, const struct fault *fault);
 
 /* A commit failed: every session of the run stops. */
 void delivery_stop_all(struct delivery *delivery, const struct fault *fault);
+
+/* Note what became of a message, for delivery_refuses_all(). */
+void delivery_note(struct delivery *delivery, const struct history_receipt *receipt);
 
 bool delivery_stopping(struct delivery *delivery, struct fault *fault);
 

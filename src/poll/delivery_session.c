@@ -131,6 +131,8 @@ static void record(struct session *session, struct delivery_job *job, const stru
 {
     struct fault fault;
 
+    if (job->row != 0)
+        delivery_note(session->delivery, &verdict->receipt);
     if (job->row != 0 && history_receipt(session->delivery->history, &verdict->receipt, &fault) < 0) {
         job->fault = fault;
         if (verdict->receipt.delivered)

@@ -327,7 +327,7 @@ static void leave(struct mailbox *mailbox)
     size_t i;
 
     for (i = 0; mailbox->items != NULL && i < mailbox->plan.count; i++)
-        free(mailbox->items[i].words);
+        free(mailbox->items[i].rejection);
     pop3_close(mailbox->pop3);
     plan_free(&mailbox->plan);
     history_rows_free(&mailbox->rows);

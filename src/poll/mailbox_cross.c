@@ -9,7 +9,7 @@
 
 #define WINDOW_MESSAGES 512       /* RETRs under way at most */
 #define SPILLED_MEMORY (64 * 1024) /* what a message in a temporary file still costs in memory */
-#define JOB_EXTRAS 1024                 /* a job's recipients, trace header and the rest */
+#define JOB_EXTRAS 1024 /* a job's names, trace header and the rest */
 #define UNLISTED_OCTETS (32 * 1024) /* taken for the size of a message that LIST gives none */
 #define ROOM_FOR_ERROR (16 * 1024)  /* a message may be so much, or by half, larger than listed and still stay in memory */
 #define REAL_OCTETS_MIN (128ULL * 1024 * 1024) /* a message may really bring this much, or 4 times what was listed */
@@ -43,7 +43,8 @@ static bool charge(struct mailbox *mailbox, size_t index)
     const struct pop3_entry *entry = entry_of(mailbox, index);
     uint64_t octets = entry->has_octets ? entry->octets : UNLISTED_OCTETS;
     bool large = octets > memory_limit(mailbox);
-    uint64_t memory = (large ? SPILLED_MEMORY : octets) + sizeof(struct delivery_job) + JOB_EXTRAS;
+    uint64_t memory = (large ? SPILLED_MEMORY : octets) + sizeof(struct delivery_job) + JOB_EXTRAS +
+                      mailbox->account->recipients.count * sizeof(struct smtp_rcpt);
     uint64_t file = large ? octets : 0;
 
     if (mailbox->under_way > 0 &&
@@ -382,7 +383,7 @@ struct message *mailbox_retrieve(struct mailbox *mailbox, size_t item)
 }
 
 /* Deliveries are slow: keep the POP3 server from hanging up. */
-static void keep_alive(struct mailbox *mailbox)
+void mailbox_keep_alive(struct mailbox *mailbox)
 {
     struct pop3_reply reply;
     struct fault fault;
@@ -432,7 +433,7 @@ void mailbox_cross(struct mailbox *mailbox)
             (void)mailbox_read_reply(mailbox);
         else if (mailbox->delivering > 0) {
             collect(mailbox, OUTBOX_WAIT_MS);
-            keep_alive(mailbox);
+            mailbox_keep_alive(mailbox);
         } else
             break;
     }

@@ -4,23 +4,34 @@
 #include "poll/mailbox_private.h"
 #include "report/log.h"
 
-void mailbox_fault(struct mailbox *mailbox, const struct fault *fault, const char *uid)
+/* The entry that stands for this fault already: the same one, or, where the table is full, the one that stands
+ * for all of its class that came too late. */
+static struct mailbox_fault *find(const struct mailbox *mailbox, const struct fault *fault)
 {
-    struct mailbox_fault *entry;
     size_t i;
 
     for (i = 0; i < mailbox->fault_count; i++) {
-        entry = &mailbox->faults[i];
-        if (entry->fault.class == fault->class && strcmp(entry->fault.text, fault->text) == 0) {
-            entry->count++;
-            return;
-        }
+        struct mailbox_fault *entry = &mailbox->faults[i];
+        if (entry->fault.class == fault->class &&
+            (i >= MAILBOX_FAULTS || strcmp(entry->fault.text, fault->text) == 0))
+            return entry;
+    }
+    return NULL;
+}
+
+void mailbox_fault(struct mailbox *mailbox, const struct fault *fault, const char *uid)
+{
+    struct mailbox_fault *entry = find(mailbox, fault);
+
+    if (entry != NULL) {
+        entry->count++;
+        return;
     }
     if (mailbox->faults == NULL)
-        mailbox->faults = calloc(MAILBOX_FAULTS, sizeof(*mailbox->faults));
-    if (mailbox->faults == NULL || mailbox->fault_count == MAILBOX_FAULTS) {
+        mailbox->faults = calloc(MAILBOX_FAULTS + FAULT_CLASSES, sizeof(*mailbox->faults));
+    if (mailbox->faults == NULL) {
         outcome_fault(mailbox->outcome, fault, true);
-        mailbox->faults_left_out++;
+        log_fault(mailbox->account->peer.title, fault);
         return;
     }
     entry = &mailbox->faults[mailbox->fault_count++];
@@ -33,7 +44,11 @@ static void tell(const struct mailbox *mailbox, const struct mailbox_fault *entr
 {
     struct fault fault = entry->fault;
 
-    if (entry->uid[0] != '\0' && entry->count == 1)
+    if (entry - mailbox->faults >= MAILBOX_FAULTS && entry->count > 1)
+        (void)fault_set(&fault, fault.scope, fault.class, fault.stage,
+                        "%zu more faults, the first: %.600s; see popferry history", entry->count,
+                        entry->fault.text);
+    else if (entry->uid[0] != '\0' && entry->count == 1)
         (void)fault_set(&fault, fault.scope, fault.class, fault.stage, "message %s: %.640s", entry->uid,
                         entry->fault.text);
     else if (entry->uid[0] != '\0')
@@ -63,7 +78,4 @@ void mailbox_tell_faults(struct mailbox *mailbox, const struct history_mailbox *
             log_line(LOG_LEVEL_INFO, mailbox->account->peer.title, "passing (%u in a row): %s",
                      after->failed_runs, entry->fault.text);
     }
-    if (mailbox->faults_left_out > 0)
-        log_line(LOG_LEVEL_ERROR, mailbox->account->peer.title,
-                 "%zu more faults of other kinds; see popferry history", mailbox->faults_left_out);
 }

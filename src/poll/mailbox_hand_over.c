@@ -187,7 +187,7 @@ static void deliver(struct mailbox *mailbox, size_t item, struct message *messag
     int result = 0;
 
     mailbox->items[item].refused_before = row != NULL && row->refusals > 0;
-    mailbox->items[item].first_seen = row != NULL ? row->first_seen : mailbox->limits.now;
+    mailbox->items[item].refused_at = row != NULL ? history_refused_at(row) : 0;
     buf_init(&owed, OWED_MAX);
     if (row != NULL && row_is_owed(row) && (!row->has_digest || same_message(row, message)) &&
         row->owed != NULL)
@@ -310,17 +310,6 @@ void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *mes
     history_rows_free(&found);
 }
 
-/* Note the words of a refusal: on_reject acts only if not all messages of a run were refused alike. */
-static void note_refusal(struct mailbox *mailbox, const struct delivery_job *job)
-{
-    const char *words = job->transaction.reply.text;
-
-    if (mailbox->refusals++ == 0)
-        (void)fault_quote(mailbox->refusal, sizeof(mailbox->refusal), words, strlen(words));
-    else if (strcmp(mailbox->refusal, words) != 0)
-        mailbox->others = true;
-}
-
 void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job)
 {
     struct mailbox_item *item = &mailbox->items[job->item];
@@ -330,7 +319,6 @@ void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job)
     item->state = ITEM_LEFT;
     if (job->outcome == DELIVERY_DONE || job->outcome == DELIVERY_UNRECORDED) {
         item->state = ITEM_DELIVERED;
-        mailbox->others = true;
         mailbox->retrieved_only--;
         mailbox->outcome->delivered++;
         mailbox->outcome->octets += job->delivered_octets;
@@ -339,13 +327,8 @@ void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job)
         else
             mailbox->outcome->kept++;
     } else if (job->outcome == DELIVERY_REFUSED && job->fault.scope == FAULT_OF_MESSAGE) {
-        note_refusal(mailbox, job);
-        mailbox->outcome->refused++;
-        if (item->refused_before) {
-            item->state = ITEM_REJECTED;
-            item->words = strdup(job->transaction.reply.text);
-            mailbox->rejected++;
-        }
+        mailbox_refused(mailbox, job);
+        return;
     } else {
         mailbox->outcome->waiting_messages++;
     }

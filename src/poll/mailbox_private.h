@@ -23,7 +23,7 @@ enum item_state {
     ITEM_DELIVERED,  /* recorded */
     ITEM_KNOWN,      /* compared or identified: nothing to deliver */
     ITEM_LEFT,       /* a fault: it stays on the server */
-    ITEM_REJECTED,   /* refused for the second time at least: on_reject is asked */
+    ITEM_REJECTED,   /* refused for the second time at least, and on_reject has something to do */
 };
 
 struct mailbox_item {
@@ -34,8 +34,14 @@ struct mailbox_item {
     bool has_charge;
     bool marked; /* its DELE was accepted */
     bool refused_before; /* in an earlier run, for good */
-    int64_t first_seen;
-    char *words; /* REJECTED: the server's */
+    int64_t refused_at;  /* when that was the last time, 0: unknown */
+    struct mailbox_rejection *rejection; /* REJECTED */
+};
+
+/* A refusal that on_reject may yet deal with; told as a fault only if it does not. */
+struct mailbox_rejection {
+    struct fault fault;
+    struct smtp_reply reply;
 };
 
 /* A question whose answer is awaited; item is an index into the plan. */
@@ -85,18 +91,14 @@ struct mailbox {
     size_t gone_count;
     size_t marked;     /* DELEs accepted */
     size_t rejected;   /* items in state ITEM_REJECTED */
-    size_t refusals;   /* messages refused in this run */
-    bool others;       /* a message met another fate than those: was delivered, or refused otherwise */
-    char refusal[512]; /* the first refusal's words */
     size_t retrieved_only; /* retrieved and neither delivered nor known: EXPIRE 0 must not take them */
     int64_t noop_at;
 
     struct buf unknown; /* multidrop: recipients without a rule, each with its NUL: each is told once */
     size_t unknown_count;
 
-    struct mailbox_fault *faults;
+    struct mailbox_fault *faults; /* MAILBOX_FAULTS, then one for the rest of each class */
     size_t fault_count;
-    size_t faults_left_out;
 };
 
 #define MAILBOX_FAULTS 64 /* different faults that are told one by one */
@@ -136,6 +138,8 @@ void mailbox_forget_unidentified(struct mailbox *mailbox);
 
 /* mailbox_cross.c: the window */
 void mailbox_cross(struct mailbox *mailbox);
+/* NOOP, if the server has been left waiting for so long. */
+void mailbox_keep_alive(struct mailbox *mailbox);
 /* Retrieve one message now, outside the window. NULL: refused or lost (noted). */
 struct message *mailbox_retrieve(struct mailbox *mailbox, size_t item);
 void mailbox_lost(struct mailbox *mailbox, const struct fault *fault);
@@ -166,6 +170,8 @@ void mailbox_take_back(struct mailbox *mailbox, struct delivery_job *job);
 void mailbox_quit(struct mailbox *mailbox);
 
 /* mailbox_reject.c: on_reject */
+/* A message was refused for good. */
+void mailbox_refused(struct mailbox *mailbox, const struct delivery_job *job);
 void mailbox_deal_with_rejected(struct mailbox *mailbox);
 
 const char *mailbox_uid(const struct mailbox *mailbox, size_t item);

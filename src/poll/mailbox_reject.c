@@ -1,5 +1,5 @@
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "mail/lines.h"
 #include "poll/mailbox_private.h"
@@ -8,29 +8,39 @@
 
 #define WRAPPER_MEMORY (256 * 1024)
 #define CHUNK 65536
+#define FORWARD_WAIT_MS 250
 
-/* A refusal means the message, not the server: something else fared otherwise in this run, or has been
- * delivered since the message was first seen, or it is alone. */
-static bool server_takes_others(const struct mailbox *mailbox)
+void mailbox_refused(struct mailbox *mailbox, const struct delivery_job *job)
 {
-    size_t i;
+    struct mailbox_item *item = &mailbox->items[job->item];
 
-    if (mailbox->others || mailbox->refusals == 1)
-        return true;
-    for (i = 0; i < mailbox->plan.count; i++) {
-        const struct mailbox_item *item = &mailbox->items[i];
-        if (item->state == ITEM_REJECTED && mailbox->record.newest_receipt >= item->first_seen &&
-            mailbox->record.newest_receipt != 0)
-            return true;
+    mailbox->outcome->refused++;
+    if (item->refused_before && mailbox->account->on_reject != CONFIG_REJECT_KEEP)
+        item->rejection = malloc(sizeof(*item->rejection));
+    if (item->rejection == NULL) {
+        mailbox_fault(mailbox, &job->fault, job->uid);
+        return;
     }
-    return false;
+    *item->rejection = (struct mailbox_rejection){job->fault, job->transaction.reply};
+    item->state = ITEM_REJECTED;
+    mailbox->rejected++;
+}
+
+/* A refusal means the message, not the server: something else fares otherwise in this run, or has been
+ * delivered since the message was refused before. */
+static bool means_the_message(const struct mailbox *mailbox, size_t item)
+{
+    int64_t before = mailbox->items[item].refused_at;
+
+    return !delivery_refuses_all(mailbox->params->delivery) ||
+           (before != 0 && mailbox->record.newest_receipt > before);
 }
 
 static const char *words_of(const struct mailbox *mailbox, size_t item)
 {
-    const char *words = mailbox->items[item].words;
+    const struct mailbox_rejection *rejection = mailbox->items[item].rejection;
 
-    return words != NULL ? words : mailbox->refusal;
+    return rejection->reply.text[0] != '\0' ? rejection->reply.text : rejection->fault.text;
 }
 
 /* The message itself, line ends as in mail, without stuffing. */
@@ -94,7 +104,7 @@ static int forward(struct mailbox *mailbox, size_t item, const struct message *r
     const struct config_destination *to = mailbox->account->destination;
     struct message *wrapper = wrap(mailbox, item, refused, fault);
     struct delivery_job *job;
-    struct delivery_job *back = NULL;
+    struct delivery_job *back;
     int result = -1;
 
     if (wrapper == NULL)
@@ -111,8 +121,8 @@ static int forward(struct mailbox *mailbox, size_t item, const struct message *r
     job->item = item;
     job->message = wrapper;
     delivery_submit(mailbox->params->delivery, job);
-    while (back == NULL)
-        back = delivery_outbox_take(&mailbox->outbox, 1000, 1);
+    while ((back = delivery_outbox_take(&mailbox->outbox, FORWARD_WAIT_MS, 1)) == NULL)
+        mailbox_keep_alive(mailbox);
     if (back->outcome == DELIVERY_DONE)
         result = 0;
     else
@@ -136,8 +146,9 @@ static void tell(const struct mailbox *mailbox, size_t item, bool quarantine, co
     log_event(LOG_LEVEL_WARNING, mailbox->account->peer.title, &event);
 }
 
-/* Put it where on_reject says, commit that, and let go of it on the server. */
-static void deal_with(struct mailbox *mailbox, size_t item)
+/* Put it where on_reject says, commit that, and let go of it on the server. -1: it stays there, the fault is
+ * noted. */
+static int deal_with(struct mailbox *mailbox, size_t item)
 {
     bool quarantine = mailbox->account->on_reject == CONFIG_REJECT_QUARANTINE;
     struct message *message = mailbox_retrieve(mailbox, item);
@@ -147,9 +158,8 @@ static void deal_with(struct mailbox *mailbox, size_t item)
     struct fault fault;
     int result;
 
-    mailbox->items[item].state = ITEM_LEFT;
     if (message == NULL)
-        return;
+        return -1;
     receipt.digest = message_digest(message);
     receipt.reply = words_of(mailbox, item);
     result = quarantine ? quarantine_put(mailbox->params->state_dir, message, receipt.id, &fault)
@@ -159,24 +169,30 @@ static void deal_with(struct mailbox *mailbox, size_t item)
     message_free(message);
     if (result < 0) {
         mailbox_fault(mailbox, &fault, mailbox_uid(mailbox, item));
-        return;
+        return -1;
     }
     mailbox->items[item].state = ITEM_DELIVERED;
     mailbox->retrieved_only--;
     mailbox->outcome->quarantined++;
+    mailbox->outcome->refused--;
     tell(mailbox, item, quarantine, receipt.reply);
     mailbox_may_delete(mailbox, item);
+    return 0;
 }
 
 void mailbox_deal_with_rejected(struct mailbox *mailbox)
 {
     size_t i;
 
-    if (mailbox->rejected == 0 || mailbox->account->on_reject == CONFIG_REJECT_KEEP ||
-        !server_takes_others(mailbox))
-        return;
-    for (i = 0; i < mailbox->plan.count && mailbox->pop3 != NULL; i++) {
-        if (mailbox->items[i].state == ITEM_REJECTED && !delivery_down(mailbox->params->delivery))
-            deal_with(mailbox, i);
+    for (i = 0; i < mailbox->plan.count && mailbox->rejected > 0; i++) {
+        const struct mailbox_item *item = &mailbox->items[i];
+        if (item->state != ITEM_REJECTED)
+            continue;
+        mailbox->rejected--;
+        if (mailbox->pop3 != NULL && !delivery_down(mailbox->params->delivery) &&
+            means_the_message(mailbox, i) && deal_with(mailbox, i) == 0)
+            outcome_fault(mailbox->outcome, &item->rejection->fault, true);
+        else
+            mailbox_fault(mailbox, &item->rejection->fault, mailbox_uid(mailbox, i));
     }
 }

@@ -205,8 +205,11 @@ static void tell_shared(struct poll *poll)
             }
             if (j > i)
                 poll->shared[j].met = false;
+            if (log_singles_out())
+                log_fault(poll->outcomes[j].account, &poll->shared[j].fault);
         }
-        log_fault(names.data, &poll->shared[i].fault);
+        if (!log_singles_out())
+            log_fault(names.data, &poll->shared[i].fault);
     }
     buf_free(&names);
 }

@@ -103,6 +103,11 @@ void log_line(enum log_level level, const char *account, const char *fmt, ...)
     free(text);
 }
 
+bool log_singles_out(void)
+{
+    return the_log.format == LOG_JSON;
+}
+
 void log_fault(const char *account, const struct fault *fault)
 {
     const struct log_event event = {.event = "fault", .size = -1, .duration = -1};

@@ -38,6 +38,9 @@ enum log_format log_default_format(void);
 void log_open(enum log_format format, enum log_level most);
 bool log_tells(enum log_level level);
 
+/* Whether a line may name one account only: the JSON form's are read by programs. */
+bool log_singles_out(void);
+
 /* A sentence. account NULL: the run as a whole. Text form: "popferry: gmx: sentence". */
 void log_line(enum log_level level, const char *account, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

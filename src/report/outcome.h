@@ -24,7 +24,7 @@ struct outcome {
     int64_t duration_ms;
     int64_t connect_ms, list_ms, retrieve_ms; /* seconds by stage, for the metrics */
     enum fault_class gravest; /* of what counts in the exit status */
-    uint64_t faults[9];       /* by class, as enum fault_class */
+    uint64_t faults[FAULT_CLASSES]; /* by class, as enum fault_class */
     struct fault first;       /* the gravest fault, for `status` */
 };
 

@@ -65,10 +65,13 @@ struct history_row {
     int64_t first_seen;  /* seconds since the epoch, like all times here */
     int64_t delivered;   /* time of the last receipt, 0: none */
     unsigned refusals;   /* 5xx answers so far */
-    int64_t retry_at;    /* not before, 0: at once */
+    int64_t retry_at;    /* not before; after the first refusal its time, which bars nothing. 0: never refused */
     unsigned stumbles;   /* runs in which it met a fault: such messages go last */
     char *reply;         /* the server's last words about it, or NULL */
 };
+
+/* When the message was last refused for good, 0: never, or not known any more. Pure. */
+int64_t history_refused_at(const struct history_row *row);
 
 struct history_rows {
     struct history_row *rows; /* sorted by uid (strcmp), then id */

@@ -48,6 +48,16 @@ static int write_receipt(struct history *history, const struct history_receipt *
     return history_step(history, statement, fault);
 }
 
+int64_t history_refused_at(const struct history_row *row)
+{
+    unsigned doublings = row->refusals < 2 ? 0 : row->refusals - 2 < 5 ? row->refusals - 2 : 5;
+    int64_t wait = row->refusals < 2 ? 0 : 3600LL << doublings;
+
+    if (row->refusals == 0 || row->retry_at == 0)
+        return 0;
+    return row->retry_at - (wait < 86400 ? wait : 86400);
+}
+
 /* What fails for its own sake must not fail the receipts that share the commit. */
 static bool of_one_receipt(const struct history *history, const struct fault *fault)
 {

@@ -101,8 +101,8 @@ const char *const history_sql[SQL_COUNT] = {
     [SQL_RECEIPT] =
         "UPDATE message SET state = ?2, owed = ?3, digest = coalesce(?4, digest), octets = ?5,"
         " delivered = coalesce(?6, delivered), returned = 0,"
-        " retry_at = CASE WHEN ?7 AND refusals > 0"
-        " THEN ?8 + min(86400, 3600 << min(refusals - 1, 5)) ELSE 0 END,"
+        " retry_at = CASE WHEN NOT ?7 THEN 0 WHEN refusals = 0 THEN ?8"
+        " ELSE ?8 + min(86400, 3600 << min(refusals - 1, 5)) END," /* see history_refused_at() */
         " refusals = refusals + ?7, stumbles = stumbles + ?9, reply = coalesce(?10, reply) WHERE id = ?1",
     [SQL_STUMBLE] = "UPDATE message SET stumbles = stumbles + 1, reply = coalesce(?2, reply) WHERE id = ?1",
     [SQL_GONE] = "UPDATE message SET state = 2 WHERE id = ?1",
@@ -145,7 +145,7 @@ const char *const history_sql[SQL_COUNT] = {
     [SQL_SEEN_SET] = "UPDATE message SET state = 3, owed = NULL, retry_at = 0, absent = 0"
                      " WHERE id = ?1 AND state IN (0, 5)",
     [SQL_RETRY_MESSAGES] = "UPDATE message SET retry_at = 0"
-                           " WHERE retry_at <> 0 AND (?1 IS NULL OR mailbox = ?1)",
+                           " WHERE retry_at <> 0 AND refusals > 1 AND (?1 IS NULL OR mailbox = ?1)",
     [SQL_RETRY_MAILBOXES] = "UPDATE mailbox SET login_retry_at = 0, login_refusals = 0"
                             " WHERE login_refusals > 0 AND (?1 IS NULL OR id = ?1)",
     /* What a run left undone, once it was changed by hand. */

@@ -89,6 +89,14 @@ class Json(Case):
         self.assertEqual((quarantined[0]["uidl"], quarantined[0]["level"]), ("u1", "warning"))
         self.assertEqual(quarantined[0]["smtp_reply"], "550 5.7.1 spam")
 
+    def test_a_fault_of_several_accounts_names_one_of_them_in_each_line(self):
+        pop3, smtp = self.pop3({name: letters(1) for name in ("anna", "thomas")}), self.smtp()
+        self.fetchrc(pop3, smtp)
+        smtp.stop()
+        events = self.events(self.ferry("--log-format=json", status=RETRY))
+        self.assertEqual(sorted(e["account"] for e in events["fault"]), ["anna", "thomas"])
+        self.assertEqual(len(self.ferry(status=RETRY).stderr.splitlines()), 1, "as text both in one")
+
     def test_without_v_only_faults_are_told(self):
         pop3 = self.pop3(letters(1))
         self.fetchrc(pop3, self.smtp())

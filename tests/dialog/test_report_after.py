@@ -1,6 +1,7 @@
 """Calm about passing faults: report_after."""
 from kit.case import Case
 from kit.messages import letters
+from kit.pop3 import At
 from kit.popferry import LOGIN, OK, REFUSED, RETRY
 
 
@@ -67,6 +68,19 @@ class ReportAfter(Case):
         self.near.start()
         self.ferry()
         self.assertEqual(len(self.near.accepted), 3)
+
+    def test_passing_faults_of_very_many_kinds_are_not_told_early_and_not_forgotten(self):
+        self.prepare()
+        self.fetchrc(self.far, self.near, top={"report_after": 3}, keep=True)      # so that the numbers stay
+        many = letters(80)
+        for message in many:
+            self.far.mailboxes["thomas"].add(message)
+        self.far.rules = [At("RETR", arg=str(n)).reply(b"-ERR no %d\r\n" % n) for n in range(3, 83)]
+        self.assert_silent(self.ferry())
+        self.assert_silent(self.ferry())
+        run = self.ferry(status=RETRY)
+        self.assertEqual(len(run.stderr.splitlines()), 65)
+        self.assert_names(run, "-ERR no 66", "16 more faults, the first")
 
     def test_with_v_it_is_told_as_passing(self):
         self.prepare()

@@ -350,6 +350,47 @@ class OnReject(FaultCase):
             self.ferry("run", "thomas", status=None)
         self.assertEqual((len(pop3.left("thomas")), self.quarantined()), (3, []))
 
+    def test_never_even_if_one_of_them_waited_while_others_were_taken(self):
+        pop3, smtp = self.shores([letter(1), letter(2)], on_reject="quarantine")
+        smtp.judge = lambda message: b"451 4.7.1 later\r\n" if b"letter 1\r\n" in message.octets else None
+        self.ferry(status=RETRY)
+        smtp.judge = lambda message: b"554 5.7.1 broken milter\r\n"
+        for n in (3, 4, 5):
+            pop3.mailboxes["thomas"].add(letter(n))
+        for _ in range(3):
+            self.ferry("run", "thomas", status=REFUSED)
+        self.assertEqual((len(pop3.left("thomas")), self.quarantined()), (4, []))
+
+    def test_never_when_the_messages_of_several_accounts_were_refused_alike(self):
+        pop3, smtp = self.pop3({name: letters(1) for name in ("thomas", "anna")}), self.smtp()
+        smtp.judge = lambda message: b"554 5.7.1 broken milter\r\n"
+        self.fetchrc(pop3, smtp, top={"jobs": 1}, on_reject="quarantine")
+        self.ferry(status=REFUSED)
+        self.ferry(status=REFUSED)
+        # The first account cannot know what becomes of the second one.
+        self.assertEqual((len(pop3.left("thomas") + pop3.left("anna")), len(self.quarantined())), (1, 1))
+
+    def test_a_refusal_that_is_dealt_with_is_told_once(self):
+        self.bad = letter(2, body=b"evil\r\n")
+        pop3, smtp = self.shores([letter(1), self.bad], on_reject="quarantine")
+        smtp.judge = lambda message: b"554 5.7.1 spam\r\n" if b"evil" in message.octets else None
+        self.ferry(status=REFUSED)
+        run = self.ferry(status=REFUSED)
+        self.assertEqual(run.stderr.count("554 5.7.1 spam"), 1, run.stderr)
+        self.assert_names(run, "thomas", "quarantine")
+        self.assertEqual((pop3.left("thomas"), len(self.quarantined())), ([], 1))
+        self.assert_silent(self.ferry())
+
+    def test_noop_keeps_the_pop3_session_alive_while_it_is_forwarded(self):
+        pop3, smtp = self.shores([letter(1)], on_reject="forward", reject_recipient="postmaster@example.test")
+        self.fetchrc(pop3, smtp, top={"timeout": 3, "final_timeout": "30s"}, on_reject="forward", reject_recipient="postmaster@example.test")
+        smtp.judge = lambda message: None if message.recipients == ["postmaster@example.test"] else b"554 5.7.1 no\r\n"
+        self.ferry(status=REFUSED)
+        pop3.idle, smtp.delay = 5, 6
+        self.ferry(status=REFUSED, timeout=60)
+        self.assertTrue(pop3.commands("NOOP"))
+        self.assertEqual(pop3.left("thomas"), [])
+
     def quarantined(self):
         found = [p for p in pathlib.Path(self.popferry.state, "quarantine").rglob("*") if p.is_file() and p.parent.name in ("new", "cur")]
         return [p.read_bytes() for p in found]
