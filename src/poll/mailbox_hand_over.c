@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/stop.h"
 #include "poll/mailbox_private.h"
 #include "report/log.h"
@@ -240,7 +239,7 @@ bool mailbox_has_enough(const struct mailbox *mailbox)
  * max_messages. */
 static bool may_not_come_yet(struct mailbox *mailbox, size_t item, const struct history_row *row)
 {
-    if (row != NULL && clock_waits(row->retry_at, mailbox->limits.now)) {
+    if (row != NULL && plan_waits(row, mailbox->limits.now)) {
         mailbox->outcome->refused++;
         mailbox->plan.actions[PLAN_WAIT]++;
     } else if (mailbox_has_enough(mailbox)) {

@@ -80,6 +80,11 @@ bool plan_oversize(const struct pop3_entry *entry, const struct plan_limits *lim
     return limits->max_size > 0 && !limits->all_sizes && entry->octets > limits->max_size;
 }
 
+bool plan_waits(const struct history_row *row, int64_t now)
+{
+    return row->refusals > 1 && clock_waits(row->retry_at, now);
+}
+
 /* What to do with a message that nothing was recorded about, or that is still owed to somebody. */
 static enum plan_action action_of_new(const struct pop3_entry *entry, const struct history_row *row,
                                       const struct plan_limits *limits)
@@ -87,7 +92,7 @@ static enum plan_action action_of_new(const struct pop3_entry *entry, const stru
     /* Where some recipients have it already, its size is no question for the others. */
     if (plan_oversize(entry, limits) && (row == NULL || row->delivered == 0))
         return limits->notice ? PLAN_NOTICE : PLAN_OVERSIZE;
-    if (row != NULL && clock_waits(row->retry_at, limits->now))
+    if (row != NULL && plan_waits(row, limits->now))
         return PLAN_WAIT;
     return PLAN_RETRIEVE;
 }
@@ -104,7 +109,7 @@ static enum plan_action action_of_known(const struct pop3_entry *entry, const st
         return PLAN_KEEP;
     case HISTORY_NOTICED:
         if (!plan_oversize(entry, limits))
-            return clock_waits(row->retry_at, limits->now) ? PLAN_WAIT : PLAN_RETRIEVE;
+            return plan_waits(row, limits->now) ? PLAN_WAIT : PLAN_RETRIEVE;
         return PLAN_KEEP;
     case HISTORY_GONE:
         return PLAN_COMPARE;

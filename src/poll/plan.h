@@ -66,6 +66,10 @@ void plan_free(struct plan *plan);
 /* Whether the message is over max_size. */
 bool plan_oversize(const struct pop3_entry *entry, const struct plan_limits *limits);
 
+/* Whether its next try is not due yet: after its first refusal a message is tried again in the next run. now:
+ * seconds since the epoch. */
+bool plan_waits(const struct history_row *row, int64_t now);
+
 /* Whether a message with this row may be deleted now: delivered, and not kept. */
 bool plan_may_delete(const struct history_row *row, const struct plan_limits *limits);
 

@@ -133,6 +133,7 @@ static void nothing_is_deleted_unread_but_what_was_there_all_the_time(void **sta
         known.returned = digit(&rest, 2);
         known.delivered = digit(&rest, 2) ? NOW - 100 : NOW - 86400;
         known.retry_at = digit(&rest, 2) ? NOW + 1 : 0;
+        known.refusals = known.retry_at != 0 ? 2 : 0;
         listed.has_octets = digit(&rest, 2);
         listed.octets = !listed.has_octets ? 0 : 9 + digit(&rest, 3);
         limits.keep = digit(&rest, 2);
@@ -206,7 +207,10 @@ static void a_refused_message_waits_for_its_time(void **state)
     struct history_row known = row(1, "a", HISTORY_LISTED, 10);
 
     (void)state;
-    known.retry_at = NOW + 1;
+    known.refusals = 1;
+    known.retry_at = NOW + 1; /* the clock was set back: the next run it is all the same */
+    assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_RETRIEVE);
+    known.refusals = 2;
     assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_WAIT);
     known.retry_at = NOW + 86400;
     assert_int_equal(action_of(entry(1, "a", 10), &known, &delete_mode), PLAN_WAIT);
