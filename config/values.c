@@ -1,14 +1,15 @@
 #include "config/values.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/un.h>
 
+#include "base/address.h"
 #include "config/config.h"
 
-#define ADDRESS_MAX 253 /* RFC 5321 section 4.5.3.1.3, without the angle brackets and one to spare */
-#define HOST_MAX 255    /* RFC 5321 section 4.5.3.1.2 */
+#define HOST_MAX 255 /* RFC 5321 section 4.5.3.1.2 */
 
 static bool is_control(char c)
 {
@@ -91,13 +92,53 @@ static bool made_of(const char *value, const char *others)
     return true;
 }
 
+/* Punctuation that no name of a host can hold (RFC 5892), and that is taken for ASCII: typographic quotes,
+ * blanks that do not break. Joiners and the Catalan middle dot are letters. */
+static bool has_punctuation(const char *value)
+{
+    for (; *value != '\0'; value++) {
+        if (*value == '\xC2' && value[1] != '\xB7')
+            return true;
+        if (strncmp(value, "\xE2\x80", 2) == 0 && value[2] != '\x8C' && value[2] != '\x8D')
+            return true;
+    }
+    return false;
+}
+
+/* An IP address, in brackets or not, as a host or in EHLO (RFC 5321 section 4.1.3). */
+static bool is_address(const char *value)
+{
+    const char *close = strchr(value, ']');
+    unsigned char address[sizeof(struct in6_addr)];
+    char text[INET6_ADDRSTRLEN];
+    size_t len;
+
+    if ((*value == '[') != (close != NULL && close[1] == '\0'))
+        return false;
+    value += *value == '[';
+    if (close != NULL && strncasecmp(value, "IPv6:", 5) == 0)
+        value += 5;
+    len = strcspn(value, "]%"); /* %: a link-local address and its interface */
+    if (len >= sizeof(text))
+        return false;
+    memcpy(text, value, len);
+    text[len] = '\0';
+    return inet_pton(AF_INET6, text, address) == 1 ||
+           (value[len] != '%' && inet_pton(AF_INET, text, address) == 1);
+}
+
 const char *value_host(const char *value)
 {
     size_t len = strlen(value);
 
-    if (len == 0 || len > HOST_MAX || *value == '-' || *value == '.' || !made_of(value, ".-_:[]%"))
+    if (len == 0 || len > HOST_MAX || *value == '-' || *value == '.' || !made_of(value, ".-_:[]%") ||
+        has_punctuation(value))
         return "a host name or an IP address";
-    return NULL;
+    if (strpbrk(value, ":[]%") == NULL || is_address(value))
+        return NULL;
+    return strchr(value, ':') == NULL
+               ? "a host name or an IP address"
+               : "a host name or an IP address; a port is an option of its own: port = NUMBER";
 }
 
 const char *value_trusted_host(const char *value)
@@ -140,7 +181,7 @@ const char *value_sender(const char *value)
 {
     if (strcmp(value, "return-path") == 0 || strcmp(value, "<>") == 0)
         return NULL;
-    return fits_a_path(value) && has_domain(value) ? NULL : "\"return-path\", an address, or \"<>\"";
+    return address_ok(value, false) ? NULL : "\"return-path\", an address, or \"<>\"";
 }
 
 const char *value_header_name(const char *value)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/address.h"
 #include "mail/envelope.h"
 
 static void clear_told(struct smtp_transaction *transaction)
@@ -19,23 +20,14 @@ static void clear_told(struct smtp_transaction *transaction)
     }
 }
 
-/* Whether the address can stand between < and > without becoming more than an address. */
-static bool address_ok(const char *address)
-{
-    for (; *address != '\0'; address++)
-        if ((unsigned char)*address < ' ' || *address == '<' || *address == '>')
-            return false;
-    return true;
-}
-
 static bool addresses_ok(const struct smtp_transaction *transaction)
 {
     size_t i;
 
-    if (!address_ok(transaction->sender))
+    if (!address_fits_brackets(transaction->sender))
         return false;
     for (i = 0; i < transaction->rcpt_count; i++)
-        if (transaction->rcpt[i].address[0] == '\0' || !address_ok(transaction->rcpt[i].address))
+        if (transaction->rcpt[i].address[0] == '\0' || !address_fits_brackets(transaction->rcpt[i].address))
             return false;
     return transaction->rcpt_count > 0;
 }
