@@ -26,15 +26,14 @@ static void put_tls(struct import *import, const struct settings *settings, stru
     if (account->tls == TLS_STARTTLS && proto == NULL)
         import_note(import, account,
                     "fetchmail went on in clear where the server has no STLS; for that write tls = \"none\"");
-    if (settings->sslcertfile != NULL)
-        import_text(import, &account->options, "tls_ca_file", settings->sslcertfile);
-    if (settings->sslcert != NULL)
-        import_text(import, &account->options, "tls_cert_file", settings->sslcert);
-    if (settings->sslkey != NULL)
-        import_text(import, &account->options, "tls_key_file", settings->sslkey);
+    if (account->tls == TLS_NONE)
+        return; /* certificates do nothing then */
+    import_text(import, &account->options, "tls_ca_file", settings->sslcertfile);
+    import_text(import, &account->options, "tls_cert_file", settings->sslcert);
+    import_text(import, &account->options, "tls_key_file", settings->sslkey);
     if (settings->sslfingerprint != NULL)
         import_fingerprint(import, account, settings->sslfingerprint);
-    if (!settings->sslcertck && account->tls != TLS_NONE)
+    if (!settings->sslcertck)
         import_note(import, account,
                     "no sslcertck: popferry always checks certificates; `popferry check %s` shows the "
                     "tls_fingerprint of one that no CA signed",

@@ -236,6 +236,15 @@ class Reading(Moving):
         self.ferry()
         self.assertEqual(len(self.sink.accepted), 5)
 
+    def test_certificates_of_a_mailbox_without_tls_are_left_out(self):
+        pop3 = self.shores()
+        pop3.mailboxes["thomas@gmx.de"].password = "another"
+        run = self.imported(f"poll 127.0.0.1 proto pop3 port {pop3.port} user thomas@gmx.de password another is tom "
+                            f"sslproto '' sslcertfile /etc/ca.pem sslcert /etc/own.pem smtphost 127.0.0.1/{self.sink.port}\n")
+        self.popferry.configure(run.stdout)
+        self.ferry()
+        self.assertEqual(len(self.sink.accepted), 5)
+
     def test_the_history_changes_only_when_told_to(self):
         ids = "u@pop.example one\nu@pop.example two\nother@elsewhere three\n"
         run = self.imported(RC["fetchmail"], "--dry-run", ids=ids)
