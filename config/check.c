@@ -71,7 +71,8 @@ static void check_secret_sources(const struct check *check)
 
 static void check_peer(const struct check *check, const struct config_peer *peer)
 {
-    static const char *const needs_tls[] = {"tls_fingerprint", "tls_cert_file", "tls_key_file"};
+    static const char *const needs_tls[] = {"tls_ca_file", "tls_fingerprint", "tls_cert_file",
+                                            "tls_key_file"};
     size_t i;
 
     check_secret_sources(check);
@@ -165,6 +166,10 @@ void check_destination(struct loading *loading, struct config_destination *desti
         note(&check, "socket", "socket stands beside host or port; one of them is right");
     if (lmtp) {
         check_lmtp(&check);
+        if (destination->recipient_domain != NULL && strcmp(destination->recipient_domain, "localhost") != 0)
+            note(&check, "recipient_domain",
+                 "recipient_domain does nothing with protocol = \"lmtp\", which takes bare names; leave it "
+                 "out");
         return;
     }
     check_peer(&check, &destination->peer);
@@ -198,8 +203,14 @@ static void apply_provider(const struct check *check, struct config_account *acc
 
     (void)mistake_quote(quote, account->provider, strlen(account->provider));
     if (provider == NULL) {
-        note(check, "provider", "unknown provider %s; the nearest known one is \"%s\"; for others write host",
-             quote, provider_nearest(account->provider));
+        const char *nearest = provider_nearest(account->provider);
+        if (nearest != NULL)
+            note(check, "provider",
+                 "unknown provider %s; the nearest known one is \"%s\"; for others write host", quote,
+                 nearest);
+        else
+            note(check, "provider",
+                 "unknown provider %s; fetchrc(5) names the known ones, for others write host", quote);
         return;
     }
     if (provider->host == NULL) {
@@ -323,6 +334,20 @@ static void check_recipients(const struct check *check, struct config_account *a
         recipients->count = 1;
 }
 
+/* Options that do nothing without another, or against it. What was written out, though it is the default, is
+ * somebody's choice. */
+static void check_pairs(const struct check *check, struct config_account *account)
+{
+    if (account->on_reject == CONFIG_REJECT_FORWARD && !wrote(check, "reject_recipient"))
+        note(check, "on_reject", "on_reject = \"forward\" needs reject_recipient, such as \"postmaster\"");
+    if (wrote(check, "reject_recipient") && !wrote(check, "on_reject"))
+        note(check, "reject_recipient", "reject_recipient does nothing without on_reject = \"forward\"");
+    if (wrote(check, "keep") && !account->keep && account->keep_days != 0)
+        note(check, "keep", "keep = false and keep_days contradict each other; one of them is right");
+    if (account->keep_days != 0)
+        account->keep = true;
+}
+
 void check_account(struct loading *loading, struct config_account *account, const struct written *written)
 {
     struct check check = {loading, SECTION_ACCOUNT, written};
@@ -334,8 +359,5 @@ void check_account(struct loading *loading, struct config_account *account, cons
     check_mechanism(&check, &account->peer);
     check_recipients(&check, account);
     check_multidrop(&check, account);
-    if (account->on_reject == CONFIG_REJECT_FORWARD && !wrote(&check, "reject_recipient"))
-        note(&check, "on_reject", "on_reject = \"forward\" needs reject_recipient, such as \"postmaster\"");
-    if (account->keep_days != 0)
-        account->keep = true;
+    check_pairs(&check, account);
 }

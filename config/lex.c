@@ -33,97 +33,136 @@ void lex_add_line(struct scan *scan, int **lines, size_t *count, int line)
         (*lines)[(*count)++] = line;
 }
 
+bool lex_may_quote(const struct scan *scan)
+{
+    return !scan->secret && scan->line != scan->secret_line;
+}
+
 static void note_unset(struct scan *scan, const char *name, size_t len)
 {
-    char quote[QUOTED_MAX];
+    char quote[QUOTED_MAX] = "of that name";
 
     lex_add_line(scan, &scan->loading->source->unset_lines, &scan->loading->source->unset_count, scan->line);
-    note(scan, scan->line, "the environment has no variable %s; set it, or write ${NAME:-DEFAULT}",
-         mistake_quote(quote, name, len));
+    if (lex_may_quote(scan))
+        (void)mistake_quote(quote, name, len);
+    note(scan, scan->line, "the environment has no variable %s; set it, or write ${NAME:-DEFAULT}", quote);
 }
 
-/* At "${": is the variable set, or does ":-" give a default? Returns its length, or 0 if no "}" follows. */
-static size_t variable(struct scan *scan)
+/* At "${": is the variable set, or does ":-" give a default? libconfuse looks for the "}" in all that
+ * follows. */
+static bool variable(struct scan *scan)
 {
-    const char *begin = scan->text + scan->at;
-    const char *close = memchr(begin, '}', scan->len - scan->at);
-    const char *colon;
+    const char *begin = scan->text + scan->at + 2;
+    size_t len = strcspn(begin, "}\"'\n");
+    const char *colon = memchr(begin, ':', len);
     char name[128] = "";
-    size_t len;
 
-    if (close == NULL)
-        return 0;
-    len = (size_t)(close - begin) - 2;
-    colon = memchr(begin + 2, ':', len);
+    if (begin[len] != '}')
+        return stop(
+            scan, scan->line,
+            "a ${ has no end: a } is missing behind the variable's name; single quotes keep a $ as it is");
     if (colon == NULL || colon[1] != '-') {
         if (len < sizeof(name))
-            memcpy(name, begin + 2, len);
+            memcpy(name, begin, len);
         if (getenv(name) == NULL)
-            note_unset(scan, begin + 2, len);
+            note_unset(scan, begin, len);
     }
-    return (size_t)(close - begin) + 1;
+    scan->at += len + 3;
+    return true;
 }
 
-/* A backslash in double quotes: \8, \9 and octals above \377 make libconfuse stop. */
-static bool escape(struct scan *scan)
+/* A backslash in double quotes. libconfuse drops one that it does not know, and takes digits for octals. A
+ * wrong one becomes a slash, so that the reading goes on. */
+static void escape(struct scan *scan, bool *told)
 {
-    const char *p = scan->text + scan->at + 1;
-    size_t left = scan->len - scan->at - 1;
-    size_t digits = 0;
+    char *p = scan->text + scan->at + 1;
+    bool hex = p[0] == 'x' && isxdigit((unsigned char)p[1]) && isxdigit((unsigned char)p[2]) &&
+               (p[1] != '0' || p[2] != '0');
 
-    while (digits < left && isdigit((unsigned char)p[digits]))
-        digits++;
-    if (digits > 0 && (digits > 3 || p[0] > '7' || memchr(p, '8', digits) || memchr(p, '9', digits) ||
-                       (digits == 3 && p[0] > '3')))
-        return stop(scan, scan->line,
-                    "a backslash in double quotes begins an escape such as \\n or \\101; write \\\\ for "
-                    "the character itself, or use single quotes");
     step(scan);
-    if (scan->at < scan->len)
+    if (hex || (p[0] != '\0' && strchr("\\\"$nt", p[0]) != NULL)) {
         step(scan);
-    return true;
+        return;
+    }
+    p[-1] = '/';
+    if (!*told && p[0] != '\0' && p[0] != '\n')
+        note(scan, scan->line,
+             "a backslash in double quotes begins one of \\\\ \\\" \\$ \\n \\t \\x41; write \\\\ for the "
+             "character itself, or use single quotes");
+    *told = true;
 }
 
 static bool string(struct scan *scan, struct token *token)
 {
     char quote = scan->text[scan->at++];
-    size_t len;
+    bool told = false;
 
     token->kind = STRING;
     token->start = scan->at;
-    while (scan->at < scan->len && scan->text[scan->at] != quote) {
-        if (quote == '"' && peek(scan, 0) == '$' && peek(scan, 1) == '{' && (len = variable(scan)) > 0) {
-            scan->at += len;
-        } else if (peek(scan, 0) != '\\') {
-            step(scan);
-        } else if (quote == '"') {
-            if (!escape(scan))
+    while (scan->at < scan->len && peek(scan, 0) != quote && peek(scan, 0) != '\n') {
+        if (quote == '"' && peek(scan, 0) == '$' && peek(scan, 1) == '{') {
+            if (!variable(scan))
                 return false;
+        } else if (quote == '"' && peek(scan, 0) == '\\') {
+            escape(scan, &told);
         } else {
-            step(scan);
-            if (scan->at < scan->len)
-                step(scan);
+            scan->at += peek(scan, 0) == '\\' && (peek(scan, 1) == quote || peek(scan, 1) == '\\') ? 2 : 1;
         }
     }
-    if (scan->at >= scan->len)
-        return stop(scan, token->line, "the string that begins here has no end: a %c is missing", quote);
+    if (peek(scan, 0) != quote)
+        return stop(scan, token->line, "the string that begins here has no end on this line: a %c is missing",
+                    quote);
     token->end = scan->at++;
     return true;
 }
 
-static void word(struct scan *scan, struct token *token)
+/* Octets of a typographic quote (“ ” „ ‘ ’ ‚ ‹ › « »), 0 if it is none. */
+static size_t typographic(const char *text)
 {
-    size_t len = 0;
+    if (strncmp(text, "\xE2\x80", 2) == 0 &&
+        ((text[2] >= '\x98' && text[2] <= '\x9F') || text[2] == '\xB9' || text[2] == '\xBA'))
+        return 3;
+    return strncmp(text, "\xC2\xAB", 2) == 0 || strncmp(text, "\xC2\xBB", 2) == 0 ? 2 : 0;
+}
 
+/* A value in typographic quotes: told, and put into straight ones where that can be done. */
+static bool typographic_string(struct scan *scan, struct token *token, size_t opening)
+{
+    char *begin = scan->text + scan->at + opening;
+    char *end = begin;
+    size_t closing;
+
+    note(scan, scan->line, "typographic quotes stand here; use straight quotes, \"VALUE\" or 'VALUE'");
+    while (strchr("\n\"'\\", *end) == NULL && typographic(end) == 0)
+        end++;
+    closing = *end == '"' || *end == '\'' ? 1 : typographic(end);
+    if (closing == 0)
+        return lex_give_up(scan);
+    memset(begin - opening, ' ', opening);
+    memset(end, ' ', closing);
+    begin[-1] = *end = '\'';
+    token->kind = STRING;
+    token->start = (size_t)(begin - scan->text);
+    token->end = (size_t)(end - scan->text);
+    scan->at = token->end + 1;
+    return true;
+}
+
+static bool word(struct scan *scan, struct token *token)
+{
+    size_t quote = typographic(scan->text + scan->at);
+    bool ok = true;
+
+    if (quote > 0)
+        return typographic_string(scan, token, quote);
     token->kind = WORD;
     token->start = scan->at;
     if (peek(scan, 0) == '$' && peek(scan, 1) == '{')
-        len = variable(scan);
-    if (len > 0)
-        scan->at += len;
+        ok = variable(scan);
     else
         scan->at += strcspn(scan->text + scan->at, " #\"'\t\n\r={}()+,*");
     token->end = scan->at;
+    return ok;
 }
 
 void lex_blank(struct scan *scan, size_t start)
@@ -154,7 +193,7 @@ static bool skip_comment(struct scan *scan)
     return true;
 }
 
-/* Blanks, comments, and the characters that libconfuse passes over. */
+/* Blanks and comments. */
 static bool skip_blanks(struct scan *scan)
 {
     while (scan->at < scan->len) {
@@ -162,7 +201,7 @@ static bool skip_blanks(struct scan *scan)
         if (c == '#' || (c == '/' && (peek(scan, 1) == '/' || peek(scan, 1) == '*'))) {
             if (!skip_comment(scan))
                 return false;
-        } else if (strchr(" \t\r\n*", c) != NULL || (c == '+' && peek(scan, 1) != '=')) {
+        } else if (strchr(" \t\r\n", c) != NULL) {
             step(scan);
         } else {
             break;
@@ -189,14 +228,14 @@ struct token token_next(struct scan *scan)
     } else if ((mark = strchr(marks, c)) != NULL) {
         token.kind = kinds[mark - marks];
         scan->at++;
-    } else if (c == '+') {
+    } else if (c == '+' && peek(scan, 1) == '=') {
         token.kind = APPEND;
         scan->at += 2;
-    } else if (c == '"' || c == '\'') {
-        if (!string(scan, &token))
-            token.kind = BROKEN;
-    } else {
-        word(scan, &token);
+    } else if (c == '+' || c == '*') { /* libconfuse passes over these */
+        token.kind = STRAY;
+        scan->at++;
+    } else if (!(c == '"' || c == '\'' ? string(scan, &token) : word(scan, &token))) {
+        token.kind = BROKEN;
     }
     return token;
 }

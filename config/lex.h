@@ -6,7 +6,7 @@
 
 #include "config/loading.h"
 
-enum token_kind { END, BROKEN, WORD, STRING, OPEN, CLOSE, LEFT, RIGHT, EQUALS, APPEND, COMMA };
+enum token_kind { END, BROKEN, WORD, STRING, OPEN, CLOSE, LEFT, RIGHT, EQUALS, APPEND, COMMA, STRAY };
 
 struct token {
     enum token_kind kind;
@@ -21,6 +21,8 @@ struct scan {
     size_t at;
     int line;
     bool cut;
+    bool secret;     /* the value that is read may be a secret: nothing of it is quoted */
+    int secret_line; /* where the last such value stood: what follows it there may belong to it */
 };
 
 #define note(scan, at_line, ...)                                                                             \
@@ -37,6 +39,9 @@ struct token token_next(struct scan *scan);
 
 /* Replace the text from `start` up to where the scan is by blanks; the lines stay. */
 void lex_blank(struct scan *scan, size_t start);
+
+/* Whether what stands here may be quoted. */
+bool lex_may_quote(const struct scan *scan);
 
 /* A line is added to one of the lists in struct source. */
 void lex_add_line(struct scan *scan, int **lines, size_t *count, int line);

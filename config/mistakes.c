@@ -29,8 +29,8 @@ void mistake_note(struct loading *loading, unsigned file, int line, const char *
         loading->out_of_memory = true;
         return;
     }
-    loading->mistakes[loading->mistake_count] = (struct mistake){
-        .file = file, .line = line, .order = loading->mistake_count, .text = text};
+    loading->mistakes[loading->mistake_count] =
+        (struct mistake){.file = file, .line = line, .order = loading->mistake_count, .text = text};
     loading->mistake_count++;
 }
 
@@ -61,10 +61,26 @@ void mistakes_free(struct loading *loading)
     free(loading->mistakes);
 }
 
+/* Where a quote is missing a value may hold what was meant to stand behind it, secrets too: no further than
+ * the line, and than the blank before a "=". */
+static size_t quotable(const char *value, size_t len)
+{
+    const char *end = memchr(value, '\n', len);
+    const char *blank, *equals;
+
+    if (end != NULL)
+        len = (size_t)(end - value);
+    blank = memchr(value, ' ', len);
+    equals = memrchr(value, '=', len);
+    return blank != NULL && equals > blank ? (size_t)(blank - value) : len;
+}
+
 const char *mistake_quote(char *dst, const char *value, size_t len)
 {
+    size_t whole = quotable(value, len);
+
     dst[0] = '"';
-    (void)fault_quote(dst + 1, QUOTED_MAX - 2, value, len);
-    (void)strcat(dst, "\"");
+    (void)fault_quote(dst + 1, QUOTED_MAX - 5, value, whole);
+    (void)strcat(dst, whole < len ? "...\"" : "\"");
     return dst;
 }

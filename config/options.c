@@ -39,7 +39,7 @@ const struct option_word option_auth_words[] = {
             .help = "the key to tls_cert_file, where it stands in another file"),                            \
         ROW("username", owner, peer.username, TEXT, NULL, .check = value_text, .help = "the login name"),    \
         ROW("password", owner, peer.secret.password, TEXT, NULL, .check = value_text, .secret = true,        \
-            .help = "the password itself; nobody else may read the file then"),                              \
+            .guarded = true, .help = "the password itself; nobody else may read the file then"),                              \
         ROW("password_file", owner, peer.secret.password_file, PATH, NULL,                                   \
             .help = "a file with the password, which nobody else may read"),                                 \
         ROW("password_command", owner, peer.secret.password_command, TEXT, NULL, .secret = true,             \
@@ -48,7 +48,7 @@ const struct option_word option_auth_words[] = {
             .help = "a file in $CREDENTIALS_DIRECTORY with the password (systemd LoadCredential)"),          \
         ROW("auth", owner, peer.auth, WORD, "auto", .words = option_auth_words,                              \
             .help = "the login mechanism"),                                                                  \
-        ROW("proxy", owner, peer.proxy, TEXT, NULL, .check = value_proxy,                                    \
+        ROW("proxy", owner, peer.proxy, TEXT, NULL, .check = value_proxy, .secret = true,                    \
             .help = "a SOCKS or HTTP proxy, as in socks5h://127.0.0.1:9050")
 
 static const struct option_row top_rows[] = {
@@ -157,7 +157,7 @@ static const struct option_row oauth_rows[] = {
     ROW("client_id", config_oauth, client_id, TEXT, NULL, .check = value_text,
         .help = "the registered client"),
     ROW("client_secret", config_oauth, client_secret, TEXT, NULL, .check = value_text, .secret = true,
-        .help = "its secret, where the provider gave one; nobody else may read the file then"),
+        .guarded = true, .help = "its secret, where the provider gave one; nobody else may read the file then"),
     ROW("scope", config_oauth, scope, TEXT, NULL, .check = value_text,
         .help = "what is asked for, separated by spaces"),
     ROW("tls_ca_file", config_oauth, tls_ca_file, FILE, NULL,
@@ -198,47 +198,6 @@ int option_find(enum option_section section, const char *name, size_t len)
     return -1;
 }
 
-/* One line of the matrix is enough. What is longer than any option's name is far from all alike. */
-unsigned option_distance(const char *known, const char *name, size_t len)
-{
-    unsigned line[33];
-    size_t width = strlen(known);
-    size_t i, j;
-
-    if (width > 32 || len > 64)
-        return 64;
-    for (j = 0; j <= width; j++)
-        line[j] = (unsigned)j;
-    for (i = 0; i < len; i++) {
-        unsigned diagonal = line[0];
-        line[0] = (unsigned)i + 1;
-        for (j = 0; j < width; j++) {
-            unsigned change = diagonal + (name[i] != known[j]);
-            unsigned step = (line[j] < line[j + 1] ? line[j] : line[j + 1]) + 1;
-            diagonal = line[j + 1];
-            line[j + 1] = change < step ? change : step;
-        }
-    }
-    return line[width];
-}
-
-const struct option_row *option_nearest(enum option_section section, const char *name, size_t len)
-{
-    const struct option_table *table = &option_tables[section];
-    const struct option_row *nearest = &table->rows[0];
-    unsigned least = option_distance(nearest->name, name, len);
-    size_t i;
-
-    for (i = 1; i < table->count; i++) {
-        unsigned d = option_distance(table->rows[i].name, name, len);
-        if (d < least) {
-            least = d;
-            nearest = &table->rows[i];
-        }
-    }
-    return nearest;
-}
-
 enum option_section option_section_find(const char *name, size_t len)
 {
     enum option_section s;
@@ -248,19 +207,6 @@ enum option_section option_section_find(const char *name, size_t len)
             break;
     }
     return s;
-}
-
-enum option_section option_section_nearest(const char *name, size_t len)
-{
-    enum option_section nearest = SECTION_DESTINATION;
-    enum option_section s;
-
-    for (s = SECTION_ACCOUNT; s < SECTION_COUNT; s++) {
-        if (option_distance(option_tables[s].name, name, len) <
-            option_distance(option_tables[nearest].name, name, len))
-            nearest = s;
-    }
-    return nearest;
 }
 
 const char *option_word_name(const struct option_word *words, unsigned value)

@@ -37,7 +37,8 @@ struct option_row {
     uint64_t min, max;    /* of a number, time or size */
     const struct option_word *words;
     const char *(*check)(const char *value); /* what the value must be (static text), or NULL if it is */
-    bool secret;                             /* its value is never quoted */
+    bool secret;                             /* its value is never quoted, not in part */
+    bool guarded;                            /* nor may others read the file in which it stands */
     const char *help;
 };
 
@@ -54,15 +55,18 @@ extern const struct option_table option_tables[SECTION_COUNT];
 /* The row of that name, or -1. */
 int option_find(enum option_section section, const char *name, size_t len);
 
-/* The row whose name is nearest to it (edit distance). */
+/* nearest.c: the row that was probably meant; NULL where none is near. */
 const struct option_row *option_nearest(enum option_section section, const char *name, size_t len);
 
-/* The section kind of that name, SECTION_COUNT if there is none; and the nearest one. */
+/* The section kind of that name, and the one that was probably meant; SECTION_COUNT if there is none. */
 enum option_section option_section_find(const char *name, size_t len);
 enum option_section option_section_nearest(const char *name, size_t len);
 
 /* Levenshtein's distance between a known name and what was written. */
 unsigned option_distance(const char *known, const char *name, size_t len);
+
+/* Whether that is so little that one was probably meant by the other. */
+bool option_is_near(const char *known, const char *name, size_t len);
 
 /* The name of an OPTION_WORD's value, for messages. */
 const char *option_word_name(const struct option_word *words, unsigned value);

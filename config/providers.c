@@ -45,13 +45,15 @@ const struct provider *provider_find(const char *name)
 
 const char *provider_nearest(const char *name)
 {
-    const char *nearest = providers[0].name;
+    size_t len = strlen(name);
+    const char *nearest = NULL;
     size_t i;
 
-    for (i = 1; i < provider_count; i++) {
-        if (option_distance(providers[i].name, name, strlen(name)) <
-            option_distance(nearest, name, strlen(name)))
-            nearest = providers[i].name;
+    for (i = 0; i < provider_count; i++) {
+        const char *known = providers[i].name;
+        if (option_is_near(known, name, len) &&
+            (nearest == NULL || option_distance(known, name, len) < option_distance(nearest, name, len)))
+            nearest = known;
     }
     return nearest;
 }

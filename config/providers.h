@@ -25,7 +25,7 @@ struct provider {
 /* By name or alias, in any case of letters; NULL if it is not known. */
 const struct provider *provider_find(const char *name);
 
-/* The known name that is nearest to it. */
+/* The known name that was probably meant; NULL where none is near. */
 const char *provider_nearest(const char *name);
 
 /* All of them, for documentation and completion. */

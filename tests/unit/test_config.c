@@ -150,7 +150,7 @@ static void an_include_and_its_paths_are_relative_to_their_file(void **state)
 {
     static const char top[] = "include(\"sub/more\")\naccount a { " MAILBOX "}\n";
     static const char more[] =
-        "jobs = 3\ndestination local { host = h tls_ca_file = ca.pem }\ninclude('last')";
+        "jobs = 3\ndestination local { host = h tls = starttls tls_ca_file = ca.pem }\ninclude('last')";
     static const char last[] = "account z { host = z username = z password_file = secret recipients = z }\n";
     char path[160];
     struct fetchrc rc;
