@@ -166,14 +166,39 @@ static int check(const struct options *options, const struct command_accounts *c
     return status;
 }
 
+/* A fetchrc that cannot be used, for programs. */
+static void print_mistakes(struct buf *mistakes, int status)
+{
+    json_t *list = json_array();
+    char *rest = mistakes->data;
+    char *line;
+
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        if (*line != '\0')
+            (void)json_array_append_new(list, json_string(line));
+    }
+    list = json_pack("{s:o, s:i}", "mistakes", list, "exit_status", status);
+    (void)json_dumpf(list, stdout, JSON_INDENT(2));
+    (void)putchar('\n');
+    json_decref(list);
+}
+
 int command_check(const struct options *options)
 {
+    struct options own = *options;
     struct command_accounts chosen;
-    int status = command_accounts(options, &chosen);
+    struct buf mistakes;
+    int status;
 
-    if (status != 0)
-        return status;
-    status = check(options, &chosen);
-    command_accounts_free(&chosen);
+    buf_init(&mistakes, LINES_MAX);
+    own.mistakes = &mistakes;
+    status = command_accounts(&own, &chosen);
+    if (status == 0) {
+        status = check(options, &chosen);
+        command_accounts_free(&chosen);
+    } else if (options->json) {
+        print_mistakes(&mistakes, status);
+    }
+    buf_free(&mistakes);
     return status;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "config/config.h"
 #include "report/log.h"
 
@@ -36,6 +37,7 @@ struct options {
     bool reset;            /* --reset: move a damaged history aside */
     const char *const *arguments; /* accounts, files */
     int argument_count;
+    struct buf *mistakes;  /* NULL, or where those of the fetchrc go as well, a line each */
     bool implied;          /* no command was written: the first argument may be meant for one ... */
     const char *guess;     /* ... namely this; NULL: hardly */
 };

@@ -8,8 +8,11 @@
 
 static void tell_mistake(void *context, const char *text)
 {
-    (void)context;
+    const struct options *options = context;
+
     log_line(LOG_LEVEL_ERROR, NULL, "%s", text);
+    if (options->mistakes != NULL)
+        (void)buf_printf(options->mistakes, "%s\n", text);
 }
 
 static int tell_unknown(const struct options *options)
@@ -22,6 +25,7 @@ static int tell_unknown(const struct options *options)
 
 int command_load(const struct options *options, struct config *config)
 {
+    struct options own = *options;
     struct fault fault;
     char *path = config_path(options->config, &fault);
     int result;
@@ -30,10 +34,10 @@ int command_load(const struct options *options, struct config *config)
     if (path == NULL && options->implied)
         return tell_unknown(options);
     if (path == NULL) {
-        log_fault(NULL, &fault);
+        tell_mistake(&own, fault.text);
         return fault_exit_status(fault.class);
     }
-    result = config_load(config, path, tell_mistake, NULL, &fault);
+    result = config_load(config, path, tell_mistake, &own, &fault);
     free(path);
     if (result == 0)
         return 0;

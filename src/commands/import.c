@@ -24,6 +24,7 @@ struct program {
 static const struct program fetchmail = {"fetchmail", import_fetchmail};
 static const struct program mpop = {"mpop", import_mpop};
 static const struct program getmail = {"getmail", import_getmail};
+static const struct program popferry = {"popferry", NULL};
 
 static int tell(const struct fault *fault)
 {
@@ -34,6 +35,21 @@ static int tell(const struct fault *fault)
 static bool word_is(const char *text, size_t len, const char *word)
 {
     return len == strlen(word) && strncasecmp(text, word, len) == 0;
+}
+
+/* account "title" {: mpop has no braces. */
+static bool begins_section(const char *text)
+{
+    static const char blanks[] = " \t\r\n";
+
+    text += strspn(text, blanks);
+    if (*text == '"' || *text == '\'') {
+        text += 1 + strcspn(text + 1, "\"'\n");
+        text += *text != '\0';
+    } else {
+        text += strcspn(text, " \t\r\n{");
+    }
+    return text[strspn(text, blanks)] == '{';
 }
 
 /* Whose file is it? The words that only one of the three programs uses tell. */
@@ -47,6 +63,9 @@ static const struct program *recognise(const char *text)
 
         if (*word == '[')
             return &getmail;
+        if ((word_is(word, len, "account") || word_is(word, len, "destination") || word_is(word, len, "oauth")) &&
+            begins_section(word + len))
+            return &popferry;
         if (word_is(word, len, "account") || word_is(word, len, "host"))
             return &mpop;
         while (*word != '\n' && *word != '\0' && *word != '#') {
@@ -77,6 +96,11 @@ static int read_file(struct import *import, const char *path, struct buf *head)
         return tell(&fault);
     }
     program = recognise(text.len > 0 ? text.data : "");
+    if (program == &popferry) {
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_CONFIG, "import", "%s is a fetchrc of popferry already", quoted);
+        buf_free(&text);
+        return tell(&fault);
+    }
     if (program == NULL) {
         (void)fault_set(&fault, FAULT_OF_RUN, FAULT_CONFIG, "import",
                         "%s is no configuration of fetchmail, mpop or getmail (it names no mailbox)", quoted);
@@ -121,6 +145,15 @@ static void hide_output(const struct import *import)
         (void)fchmod(STDOUT_FILENO, 0600);
 }
 
+static bool any_account(const struct import *import)
+{
+    size_t i;
+
+    for (i = 0; i < import->account_count && import->accounts[i].dropped; i++)
+        continue;
+    return i < import->account_count;
+}
+
 /* The fetchrc, on standard output. */
 static int print(struct import *import, struct buf *head)
 {
@@ -139,6 +172,9 @@ static int print(struct import *import, struct buf *head)
                         strerror(errno));
     else
         fault.class = FAULT_NONE;
+    if (fault.class == FAULT_NONE && !any_account(import))
+        (void)fault_set(&fault, FAULT_OF_RUN, FAULT_CONFIG, "import",
+                        "no account can be taken over; the comments in the fetchrc say why");
     if (fault.class != FAULT_NONE)
         status = tell(&fault);
     buf_free(&out);

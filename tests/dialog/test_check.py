@@ -251,6 +251,16 @@ class Faults(CheckCase):
         self.shores(pop3={"rules": [At("LIST").reply(b"nonsense\r\n")]})
         self.found(PROTOCOL, "listing", "nonsense")
 
+    def test_mistakes_of_the_fetchrc_for_programs(self):
+        self.popferry.configure("jbos = 1\ntimeout = x\n")
+        run = self.ferry("check", "--json", status=CONFIG)
+        answer = json.loads(run.stdout)
+        self.assertEqual((len(answer["mistakes"]), answer["exit_status"]), (2, CONFIG))
+        self.assertIn('fetchrc:1: unknown option "jbos"', answer["mistakes"][0])
+        self.assert_names(run, "2 mistakes")
+        os.unlink(self.popferry.fetchrc)
+        self.assertEqual(len(json.loads(self.popferry.run("check", "--json", plain=True).stdout)["mistakes"]), 1)
+
     def test_the_history_cannot_be_read(self):
         self.shores()
         os.makedirs(self.popferry.state)

@@ -278,10 +278,18 @@ class Reading(Moving):
     @cases({"imap": RC["fetchmail"].replace("pop3", "imap"),
             "getmail's imap": RC["getmail"].replace("SimplePOP3SSL", "SimpleIMAPSSL")})
     def test_other_protocols_become_comments(self, text):
-        run = self.imported(text, "--dry-run")
+        run = self.imported(text, "--dry-run", status=CONFIG)
+        self.assert_names(run, "no account can be taken over")
         self.assertIn("POP3 only", run.stdout)
         self.assertEqual([line for line in run.stdout.splitlines() if line and not line.startswith("#") and
                           not line.startswith(("destination", "    host = \"localhost\"", "}"))], [])
+
+    @cases({"an account": 'account "gmx" {\n}\n', "braces below": "jobs = 4\naccount gmx\n{\n}\n",
+            "a destination": "destination 'local' { }\n"})
+    def test_a_fetchrc_of_popferry_is_not_taken_for_another_programs(self, text):
+        run = self.imported(text, status=CONFIG)
+        self.assert_names(run, "is a fetchrc of popferry already")
+        self.assertEqual(run.stdout, "")
 
     @cases({"nothing": "", "a letter": "Dear Thomas,\nhow are you?\n", "binary": "\0\1\2\3"})
     def test_a_file_of_nobody(self, text):
