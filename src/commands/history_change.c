@@ -65,6 +65,43 @@ static int unknown(const char *fmt, const char *what, const char *where)
     return history_tell(NULL, &fault);
 }
 
+/* The mailboxes that are to be changed. */
+struct mailboxes {
+    const char *from; /* an identity, or a host; NULL: all */
+    bool host;
+    char **identities;
+    size_t count;
+};
+
+static int collect(void *context, const struct history_summary *summary)
+{
+    struct mailboxes *found = context;
+    const char *at = strrchr(summary->identity, '@');
+    bool match = found->from == NULL || (found->host ? at != NULL && strcasecmp(at + 1, found->from) == 0
+                                                     : strcmp(summary->identity, found->from) == 0);
+    char **identities;
+
+    if (!match || found->count >= MAILBOXES_MAX)
+        return 0;
+    identities = reallocarray(found->identities, found->count + 1, sizeof(*identities));
+    if (identities == NULL)
+        return 0;
+    found->identities = identities;
+    identities[found->count] = strdup(summary->identity);
+    if (identities[found->count] != NULL)
+        found->count++;
+    return 0;
+}
+
+static void free_mailboxes(struct mailboxes *found)
+{
+    size_t i;
+
+    for (i = 0; i < found->count; i++)
+        free(found->identities[i]);
+    free(found->identities);
+}
+
 /* ---- --forget, --retry, --prune, --reset ---- */
 
 int history_do_forget(struct chronicle *chronicle)
@@ -114,16 +151,44 @@ int history_do_retry(struct chronicle *chronicle)
     return told(0, &fault, changed, "will not wait any longer");
 }
 
-int history_do_prune(struct chronicle *chronicle)
+/* Under its lock: a run may just have found a message listed again. *pruned grows. Returns the exit status. */
+static int prune_one(struct chronicle *chronicle, const char *identity, uint64_t *pruned)
 {
     uint64_t changed = 0;
     struct fault fault;
-    int result;
+    int status = EX_OK;
+    int lock = history_hold(chronicle, identity, &status);
+
+    if (lock < 0)
+        return status;
+    if (history_prune(chronicle->history, identity, (int64_t)time(NULL) + 1, &changed, &fault) < 0)
+        status = history_tell(NULL, &fault);
+    lock_release(lock);
+    *pruned += changed;
+    return status;
+}
+
+int history_do_prune(struct chronicle *chronicle)
+{
+    struct mailboxes all = {.from = NULL};
+    uint64_t pruned = 0;
+    struct fault fault;
+    int status = EX_OK;
+    size_t i;
 
     if (!history_may(chronicle->options, "Forget all messages that are in no mailbox any more?"))
         return EX_OK;
-    result = history_prune(chronicle->history, (int64_t)time(NULL) + 1, &changed, &fault);
-    return told(result, &fault, changed, "forgotten that no mailbox lists any more");
+    if (history_summaries(chronicle->history, 0, collect, &all, &fault) < 0)
+        status = history_tell(NULL, &fault);
+    for (i = 0; i < all.count; i++) {
+        int result = prune_one(chronicle, all.identities[i], &pruned);
+        if (result != EX_OK && status != fault_exit_status(FAULT_STATE))
+            status = result;
+    }
+    free_mailboxes(&all);
+    if (status == EX_OK || pruned > 0)
+        (void)told(0, NULL, pruned, "forgotten that no mailbox lists any more");
+    return status;
 }
 
 /* A history without a fault is not lost by a slip, and with it the knowledge of what was kept. */
@@ -193,34 +258,6 @@ static int normalize(const char *name, char dst[IDENTITY_MAX])
     return 0;
 }
 
-/* The mailboxes that are to be moved. */
-struct moving {
-    const char *from; /* an identity, or a host */
-    bool host;
-    char **identities;
-    size_t count;
-};
-
-static int collect(void *context, const struct history_summary *summary)
-{
-    struct moving *moving = context;
-    const char *at = strrchr(summary->identity, '@');
-    bool match = moving->host ? at != NULL && strcasecmp(at + 1, moving->from) == 0
-                              : strcmp(summary->identity, moving->from) == 0;
-    char **identities;
-
-    if (!match || moving->count >= MAILBOXES_MAX)
-        return 0;
-    identities = reallocarray(moving->identities, moving->count + 1, sizeof(*identities));
-    if (identities == NULL)
-        return 0;
-    moving->identities = identities;
-    identities[moving->count] = strdup(summary->identity);
-    if (identities[moving->count] != NULL)
-        moving->count++;
-    return 0;
-}
-
 /* Under both locks: no run may write to either meanwhile. */
 static int move_one(struct chronicle *chronicle, const char *from, const char *to, int *status)
 {
@@ -248,7 +285,7 @@ static int move_one(struct chronicle *chronicle, const char *from, const char *t
     return result;
 }
 
-static int move_all(struct chronicle *chronicle, const struct moving *moving, const char *to)
+static int move_all(struct chronicle *chronicle, const struct mailboxes *moving, const char *to)
 {
     char target[IDENTITY_MAX];
     int status = EX_OK;
@@ -268,12 +305,11 @@ static int move_all(struct chronicle *chronicle, const struct moving *moving, co
 int history_do_move(struct chronicle *chronicle)
 {
     const char *const *names = chronicle->options->arguments;
-    struct moving moving = {.from = NULL};
+    struct mailboxes moving = {.from = NULL};
     char from[IDENTITY_MAX];
     char to[IDENTITY_MAX];
     struct fault fault;
     int status;
-    size_t i;
 
     if (normalize(names[0], from) < 0 || normalize(names[1], to) < 0 ||
         (strchr(from, '@') == NULL) != (strchr(to, '@') == NULL))
@@ -290,8 +326,6 @@ int history_do_move(struct chronicle *chronicle)
         status = EX_OK;
     else
         status = move_all(chronicle, &moving, to);
-    for (i = 0; i < moving.count; i++)
-        free(moving.identities[i]);
-    free(moving.identities);
+    free_mailboxes(&moving);
     return status;
 }

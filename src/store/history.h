@@ -215,7 +215,8 @@ int history_each(struct history *history, const struct history_filter *filter,
  * Makes the mailbox. octets NULL, or 0 for a message: not known.
  * retry: refused messages and refused logins (told through *logins) wait no longer; identity NULL: all
  * mailboxes.
- * prune: all rows that were not listed any more since before that time. */
+ * prune: all rows of the mailbox that were not listed any more since before that time. Its lock must be held: a run
+ * may have found one of them listed again. */
 int history_move(struct history *history, const char *from, const char *to, uint64_t *changed,
                  struct fault *fault);
 int history_forget(struct history *history, const char *identity, const char *uid, uint64_t *changed,
@@ -224,6 +225,7 @@ int history_seen(struct history *history, const char *identity, const char *cons
                  const uint64_t *octets, size_t count, uint64_t *changed, struct fault *fault);
 int history_retry(struct history *history, const char *identity, uint64_t *changed, uint64_t *logins,
                   struct fault *fault);
-int history_prune(struct history *history, int64_t absent_before, uint64_t *changed, struct fault *fault);
+int history_prune(struct history *history, const char *identity, int64_t absent_before, uint64_t *changed,
+                  struct fault *fault);
 
 #endif

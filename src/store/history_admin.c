@@ -261,20 +261,19 @@ int history_retry(struct history *history, const char *identity, uint64_t *chang
 static int prune(struct history *history, void *context, struct fault *fault)
 {
     struct change *what = context;
-    sqlite3_stmt *statement = history_statement(history, SQL_PRUNE, fault);
+    struct history_mailbox mailbox;
 
-    if (statement == NULL)
+    what->changed = 0;
+    if (history_mailbox_find(history, what->identity, &mailbox, fault) < 0)
         return -1;
-    (void)sqlite3_bind_int64(statement, 1, what->before);
-    if (history_step(history, statement, fault) < 0)
-        return -1;
-    what->changed = (uint64_t)sqlite3_changes(history->db);
-    return 0;
+    return mailbox.id == 0 ? 0
+                           : run_ids(history, SQL_PRUNE, mailbox.id, what->before, &what->changed, fault);
 }
 
-int history_prune(struct history *history, int64_t absent_before, uint64_t *changed, struct fault *fault)
+int history_prune(struct history *history, const char *identity, int64_t absent_before, uint64_t *changed,
+                  struct fault *fault)
 {
-    struct change what = {.before = absent_before};
+    struct change what = {.identity = identity, .before = absent_before};
 
     return change(history, prune, &what, changed, fault);
 }

@@ -153,5 +153,5 @@ const char *const history_sql[SQL_COUNT] = {
                     " WHERE mailbox = ?1 AND absent = 0 AND state = 0 AND refusals = 0),"
                     " refused = (SELECT count(*) FROM message"
                     " WHERE mailbox = ?1 AND absent = 0 AND state = 0 AND refusals > 0) WHERE id = ?1",
-    [SQL_PRUNE] = "DELETE FROM message WHERE absent <> 0 AND absent < ?1",
+    [SQL_PRUNE] = "DELETE FROM message WHERE mailbox = ?1 AND absent <> 0 AND absent < ?2",
 };

@@ -7,7 +7,7 @@ import sqlite3
 from kit.case import Case, cases
 from kit.clock import shifted
 from kit.messages import letters
-from kit.pop3 import Message
+from kit.pop3 import At, Message
 from kit.popferry import LOGIN, OK, PROTOCOL, REFUSED, RETRY, STATE, USAGE
 from kit.keyboard import Terminal
 
@@ -260,6 +260,27 @@ class Changes(HistoryCase):
         self.assertEqual(len(self.uids()), 3)
         self.assertIn("2 messages forgotten", self.history("--yes", "--prune").stdout)
         self.assertEqual(self.uids(), ["uid1"])
+
+    def test_prune_spares_what_a_run_holds(self):
+        pop3, smtp = self.pop3({"one": [Message(letters(1)[0], "u1")], "two": [Message(letters(1)[0], "u1")]}), self.smtp()
+        self.fetchrc(pop3, smtp, keep=True)
+        self.ferry()
+        for mailbox in pop3.mailboxes.values():
+            mailbox.messages = []
+        self.ferry()
+        pop3.mailboxes["one"].add(letters(1)[0], "u1")
+        pop3.rules = [At("LIST", times=1).stall(20)]
+        process = self.popferry.start("run", "one")
+        self.wait_for(lambda: any("LIST" in session.seen for session in pop3.sessions[4:]))
+        run = self.history("--yes", "--prune", status=RETRY)
+        self.assert_names(run, "one@", "just now")
+        self.assertEqual(run.stdout, "1 message forgotten that no mailbox lists any more\n")
+        process.kill()
+        self.popferry.finish(process)
+        pop3.settle()
+        self.assertEqual([row["mailbox"][:3] for row in self.listed()], ["one"])
+        self.ferry()
+        self.assertEqual(len(smtp.accepted), 2, "what came back is known")
 
     def moved(self):
         """The same mailbox under another name."""

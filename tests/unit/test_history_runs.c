@@ -258,7 +258,9 @@ static void people_forget_retry_and_prune(void **state)
     absent.absent = &ids[2];
     absent.absent_count = 1;
     assert_int_equal(history_plan(place->history, place->mailbox.id, &absent, &fault), 0);
-    assert_int_equal(history_prune(place->history, time(NULL) + 5, &changed, &fault), 0);
+    assert_int_equal(history_prune(place->history, "anna@pop.example", time(NULL) + 5, &changed, &fault), 0);
+    assert_int_equal(changed, 0);
+    assert_int_equal(history_prune(place->history, "thomas@pop.example", time(NULL) + 5, &changed, &fault), 0);
     assert_int_equal(changed, 1);
     assert_int_equal(rows_with(place, (struct history_filter){.state = -1}), 1);
 }
