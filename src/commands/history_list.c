@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/hex.h"
 #include "commands/history_private.h"
 #include "config/values.h"
 #include "report/human.h"
@@ -214,11 +215,9 @@ static void put_owed(json_t *object, const char *owed)
 
 static void put_digest(json_t *object, const unsigned char digest[32])
 {
-    char hex[65];
-    size_t i;
+    char hex[HEX_SIZE(32)];
 
-    for (i = 0; i < 32; i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    hex_write(hex, digest, 32);
     (void)json_object_set_new(object, "sha256", json_string(hex));
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/stop.h"
 #include "poll/mailbox_private.h"
 #include "report/log.h"
@@ -105,12 +106,10 @@ static int make_row(struct mailbox *mailbox, size_t item, const struct message *
     const unsigned char *digest = message_digest(message);
     struct history_new fresh = {.uid = uid, .octets = mailbox->plan.items[item].entry->octets, .owed = owed};
     struct history_plan plan = {.fresh = &fresh, .fresh_count = 1};
-    size_t i;
 
     if (mailbox->plan.items[item].entry->uid != NULL)
         fresh.uid = mailbox->plan.items[item].entry->uid;
-    for (i = 0; i < MESSAGE_DIGEST_SIZE; i++)
-        (void)snprintf(uid + strlen(PLAN_DIGEST_UID) + 2 * i, 3, "%02x", digest[i]);
+    hex_write(uid + strlen(PLAN_DIGEST_UID), digest, MESSAGE_DIGEST_SIZE);
     if (history_plan(mailbox->params->history, mailbox->record.id, &plan, fault) < 0)
         return -1;
     mailbox->items[item].row = fresh.id;

@@ -2,21 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "poll/mailbox_private.h"
 #include "report/log.h"
 
 #define TOP_UID_SIZE (sizeof(PLAN_TOP_UID) + 2 * MESSAGE_DIGEST_SIZE)
 #define HEADER_CAP (4ULL * 1024 * 1024)
 #define TOPS_AT_ONCE 256
-
-static void write_uid(char *uid, const unsigned char *digest)
-{
-    size_t i;
-
-    memcpy(uid, PLAN_TOP_UID, sizeof(PLAN_TOP_UID));
-    for (i = 0; i < MESSAGE_DIGEST_SIZE; i++)
-        (void)snprintf(uid + strlen(PLAN_TOP_UID) + 2 * i, 3, "%02x", digest[i]);
-}
 
 /* The digest of the header that a TOP answer brought. 1: uid written; 0: the server refused; -1: the session
  * is lost. */
@@ -36,7 +28,8 @@ static int read_top(struct mailbox *mailbox, char *uid, struct fault *fault)
     if (pop3_body(mailbox->pop3, message, fault) < 0)
         result = -1;
     else {
-        write_uid(uid, message_digest(message));
+        memcpy(uid, PLAN_TOP_UID, strlen(PLAN_TOP_UID));
+        hex_write(uid + strlen(PLAN_TOP_UID), message_digest(message), MESSAGE_DIGEST_SIZE);
         result = 1;
     }
     message_free(message);

@@ -9,6 +9,7 @@
 
 #include "mail/lines.h"
 #include "store/state_dir.h"
+#include "store/state_dir.h"
 
 #define CHUNK 65536
 
@@ -86,18 +87,6 @@ static int write_file(const char *path, const struct message *message, struct fa
     return result;
 }
 
-static int sync_dir(const char *path, struct fault *fault)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int result = fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? -1 : 0; /* EINVAL: it has nothing to sync */
-
-    if (result < 0)
-        (void)state_fault(fault, path);
-    if (fd >= 0)
-        (void)close(fd);
-    return result;
-}
-
 /* The new name must survive a power cut as well, and so must those of the directories that it is in. */
 static int sync_names(const char *state_dir, struct fault *fault)
 {
@@ -107,8 +96,8 @@ static int sync_names(const char *state_dir, struct fault *fault)
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         (void)snprintf(path, sizeof(path), "%s/%s", state_dir, names[i]);
-        if (sync_dir(path, fault) < 0)
-            return -1;
+        if (state_dir_sync(path) < 0)
+            return state_fault(fault, path);
     }
     return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include "base/hex.h"
 #include "protocol/pop3_private.h"
 
 #define STAGE "login"
@@ -84,7 +85,6 @@ static int digest(const char *stamp, size_t stamp_len, const char *password, cha
     EVP_MD_CTX *md5 = EVP_MD_CTX_new();
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    unsigned i;
     bool done;
 
     done = md5 != NULL && EVP_DigestInit_ex(md5, EVP_md5(), NULL) == 1 &&
@@ -92,8 +92,8 @@ static int digest(const char *stamp, size_t stamp_len, const char *password, cha
            EVP_DigestUpdate(md5, password, strlen(password)) == 1 &&
            EVP_DigestFinal_ex(md5, sum, &len) == 1 && len == 16;
     EVP_MD_CTX_free(md5);
-    for (i = 0; done && i < len; i++)
-        (void)snprintf(hex + (size_t)i * 2, 3, "%02x", sum[i]);
+    if (done)
+        hex_write(hex, sum, len);
     return done ? 0 : -1;
 }
 

@@ -8,6 +8,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
 
+#include "base/hex.h"
 #include "protocol/wire_private.h"
 
 static void print_name(char *dst, size_t size, const X509_NAME *name)
@@ -31,7 +32,6 @@ static void record(struct wire_certificate *certificate, X509 *x509, const SSL *
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned digest_len = 0;
     struct tm end = {0};
-    unsigned i;
 
     *certificate = (struct wire_certificate){.seen = true};
     print_name(certificate->subject, sizeof(certificate->subject), X509_get_subject_name(x509));
@@ -39,8 +39,7 @@ static void record(struct wire_certificate *certificate, X509 *x509, const SSL *
     if (ASN1_TIME_to_tm(X509_get0_notAfter(x509), &end) == 1)
         certificate->not_after = (int64_t)timegm(&end);
     if (X509_digest(x509, EVP_sha256(), digest, &digest_len) == 1 && digest_len == 32)
-        for (i = 0; i < digest_len; i++)
-            (void)snprintf(certificate->fingerprint + (size_t)i * 2, 3, "%02x", digest[i]);
+        hex_write(certificate->fingerprint, digest, digest_len);
     if (ssl != NULL)
         (void)snprintf(certificate->tls_version, sizeof(certificate->tls_version), "%s",
                        SSL_get_version(ssl));

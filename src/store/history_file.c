@@ -11,6 +11,7 @@
 #include "store/history_private.h"
 #include "store/lock.h"
 #include "store/state_dir.h"
+#include "store/state_dir.h"
 
 #define CREATION_LOCK "history" /* no mailbox is called so: identities have an '@' */
 #define RESERVE_SIZE (256 * 1024)
@@ -92,15 +93,7 @@ static int build(const char *path, struct fault *fault)
 
 static int sync_directory(const char *dir, struct fault *fault)
 {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    /* Some file systems cannot sync a directory and say EINVAL; they have nothing to sync then. */
-    int failed = fd < 0 || (fsync(fd) < 0 && errno != EINVAL);
-
-    if (failed)
-        (void)file_fault(fault, "write", dir, errno);
-    if (fd >= 0)
-        (void)close(fd);
-    return failed ? -1 : 0;
+    return state_dir_sync(dir) == 0 ? 0 : file_fault(fault, "write", dir, errno);
 }
 
 static int creation_lock(const char *dir, struct fault *fault)

@@ -12,22 +12,25 @@
 
 #include <openssl/evp.h>
 
+#include "base/hex.h"
 #include "base/stop.h"
 #include "store/state_dir.h"
 
 #define LOCK_PREFIX "lock-"
+#define NAME_OCTETS 8 /* of the digest, in a file name */
 
-/* A name of any length and alphabet as a file name: the first 64 bits of its SHA-256. */
+/* A name of any length and alphabet as a file name: the first octets of its SHA-256. */
 static int lock_path(char *path, size_t size, const char *dir, const char *name)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
+    char hex[HEX_SIZE(NAME_OCTETS)];
     unsigned len;
     int n;
 
     if (!EVP_Digest(name, strlen(name), digest, &len, EVP_sha256(), NULL))
         return -1;
-    n = snprintf(path, size, "%s/" LOCK_PREFIX "%02x%02x%02x%02x%02x%02x%02x%02x", dir, digest[0], digest[1],
-                 digest[2], digest[3], digest[4], digest[5], digest[6], digest[7]);
+    hex_write(hex, digest, NAME_OCTETS);
+    n = snprintf(path, size, "%s/" LOCK_PREFIX "%s", dir, hex);
     return n < 0 || (size_t)n >= size ? -1 : 0;
 }
 

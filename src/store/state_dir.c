@@ -167,3 +167,15 @@ int state_dir_below(const char *path)
     }
     return 0;
 }
+
+int state_dir_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* Some file systems cannot sync a directory and say EINVAL; they have nothing to sync then. */
+    int error = fd < 0 || (fsync(fd) < 0 && errno != EINVAL) ? errno : 0;
+
+    if (fd >= 0)
+        (void)close(fd);
+    errno = error;
+    return error == 0 ? 0 : -1;
+}

@@ -24,4 +24,7 @@ int state_dir_file(int at, const char *path, int flags);
 /* Make one directory, mode 0700, where missing. Returns 0, or -1 with errno. */
 int state_dir_below(const char *path);
 
+/* Have the names in this directory survive a power cut. Returns 0, or -1 with errno. */
+int state_dir_sync(const char *path);
+
 #endif
