@@ -196,7 +196,7 @@ int command_check(const struct options *options)
     if (status == 0) {
         status = check(options, &chosen);
         command_accounts_free(&chosen);
-    } else if (options->json) {
+    } else if (options->json && mistakes.len > 0) {
         print_mistakes(&mistakes, status);
     }
     buf_free(&mistakes);

@@ -91,6 +91,14 @@ class Installation(Shell):
                           status=None, env={**os.environ, "XDG_RUNTIME_DIR": self.directory})
         self.assertNotIn("popferry", done.stdout + done.stderr)
 
+    def test_the_volumes_of_the_kubernetes_job_are_claimed_in_its_file(self):
+        with open(os.path.join(ROOT, "contrib/kubernetes/popferry-job.yaml")) as file:
+            parts = file.read().split("---\n")
+        claimed = [re.search(r"(?m)^  name: (\S+)", part)[1] for part in parts if "kind: PersistentVolumeClaim" in part]
+        self.assertEqual(re.findall(r"claimName: (\S+)", parts[-1]), claimed)
+        shards = re.findall(r"(?m)(?:completions|parallelism|value): \"?(\d+)\"?$", parts[-1])
+        self.assertEqual(len(set(shards)), 1, shards)
+
     def completed(self, shell, *words):
         """What the shell offers behind the words."""
         home = f"{self.directory}/home"
