@@ -95,7 +95,7 @@ static void tell_limits(struct visit *visit)
         check_found(visit->subject, "UIDL", CHECK_WARNING,
                     "the server gives messages no identity; they are told apart by their %s",
                     keep ? "headers (TOP)" : "content");
-    if (has->expire_given && !has->expire_never && has->expire_days == 0 && keep)
+    if (keep && pop3_expires_at_once(has))
         check_found(visit->subject, "EXPIRE", CHECK_WARNING,
                     "the server deletes what was retrieved, whatever `keep` says");
     if (has->login_delay_given && has->login_delay > 0)

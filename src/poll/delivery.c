@@ -287,11 +287,6 @@ bool delivery_down(struct delivery *delivery)
     return delivery_obstacle(delivery, &fault);
 }
 
-const struct config_destination *delivery_destination(const struct delivery *delivery)
-{
-    return delivery->destination;
-}
-
 static struct delivery_job *pop(struct delivery *delivery)
 {
     struct delivery_job *job = delivery->first;

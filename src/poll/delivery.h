@@ -64,7 +64,6 @@ struct delivery_job {
     enum history_state recorded_state; /* RECORDED, or NOTICED for a notice, QUARANTINED for a forward */
     enum history_state waiting_state;  /* while nobody has it: LISTED, or NOTICED */
     uint64_t octets;      /* as listed */
-    unsigned number;      /* the message's number in the POP3 session */
     size_t item;          /* its index in the plan */
     struct message *message; /* freed as soon as it is not needed any more; NULL then */
     char sender[ENVELOPE_PATH_MAX];
@@ -88,14 +87,14 @@ struct delivery_job {
 struct delivery_job *delivery_job_new(const char *recipients, const char *domain);
 void delivery_job_free(struct delivery_job *job);
 
-/* No session opens before there is mail. stopped: shared by all destinations of the run; set when a commit
- * fails. */
+/* Shared by all destinations of a run; stopped when a commit fails. */
 struct delivery_stop {
     pthread_mutex_t mutex;
     bool stopped;
     struct fault fault;
 };
 
+/* stop: borrowed. No session opens before there is mail. NULL when memory is short. */
 struct delivery *delivery_new(const struct config_destination *destination, const struct config *config,
                               struct history *history, struct delivery_stop *stop);
 
@@ -117,7 +116,5 @@ bool delivery_obstacle(struct delivery *delivery, struct fault *fault);
 
 /* Why the destination is down. false: it is not. */
 bool delivery_fault(struct delivery *delivery, struct fault *fault);
-
-const struct config_destination *delivery_destination(const struct delivery *delivery);
 
 #endif

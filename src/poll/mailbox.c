@@ -83,8 +83,7 @@ static int list(struct mailbox *mailbox)
     capabilities = pop3_capabilities(mailbox->pop3);
     if (capabilities->login_delay_given)
         mailbox->result.login_delay = capabilities->login_delay;
-    if (capabilities->expire_given && !capabilities->expire_never && capabilities->expire_days == 0 &&
-        mailbox->limits.keep)
+    if (mailbox->limits.keep && pop3_expires_at_once(capabilities))
         log_line(LOG_LEVEL_WARNING, title_of(mailbox),
                  "%s deletes what was retrieved (EXPIRE 0), whatever keep says", mailbox->account->peer.host);
     return 0;
@@ -369,7 +368,7 @@ void mailbox_poll(const struct mailbox_params *params, struct outcome *outcome,
         (void)out_of_memory(&mailbox);
     else if (enter(&mailbox))
         story(&mailbox);
-    if (!mailbox.outcome->busy && !mailbox.outcome->waiting)
+    if (!mailbox.outcome->busy && !mailbox.outcome->left_alone)
         note_result(&mailbox);
     progress_end(params->progress, mailbox.slot);
     outcome->duration_ms = clock_ms() - begun;

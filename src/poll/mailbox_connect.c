@@ -116,14 +116,14 @@ bool mailbox_left_alone(struct mailbox *mailbox)
         (void)strftime(when, sizeof(when), "%H:%M", &local);
         (void)fault_set(&fault, FAULT_OF_MAILBOX, FAULT_LOGIN, "login", "left alone until %s, because %.400s",
                         when, record->last_fault);
-        mailbox->outcome->waiting = true;
+        mailbox->outcome->left_alone = true;
         outcome_fault(mailbox->outcome, &fault, true);
         log_fault(mailbox->account->peer.title, &fault);
         return true;
     }
     if (clock_waits(record->poll_not_before, now)) {
         tell_waiting(mailbox, record->poll_not_before, "the server announced a LOGIN-DELAY");
-        mailbox->outcome->waiting = true;
+        mailbox->outcome->left_alone = true;
         return true;
     }
     return false;

@@ -87,7 +87,6 @@ static void submit(struct mailbox *mailbox, size_t item, struct message *message
     if (notice_came(mailbox->plan.items[item].row))
         job->waiting_state = HISTORY_NOTICED;
     job->octets = mailbox->plan.items[item].entry->octets;
-    job->number = mailbox->plan.items[item].entry->number;
     job->item = item;
     job->message = message;
     envelope_sender(mailbox->account->sender, message_return_path(message), job->sender);
@@ -176,31 +175,46 @@ static bool row_is_owed(const struct history_row *row)
     return row->state == HISTORY_LISTED;
 }
 
-/* Decide who gets the message, with its row in the history made right first. Takes the message. */
+/* What the row owes is owed of this very message. */
+static bool speaks_of(const struct history_row *row, const struct message *message)
+{
+    return row != NULL && row_is_owed(row) && (!row->has_digest || same_message(row, message));
+}
+
+/* Have a row that is right, before anything is delivered: a new one for what is new, and for new mail under a
+ * reused UID the old one without its past. */
+static int settle_row(struct mailbox *mailbox, size_t item, const struct message *message,
+                      const struct history_row *row, const char *owed, struct fault *fault)
+{
+    struct mailbox_item *mine = &mailbox->items[item];
+
+    mine->refused_before = row != NULL && row->refusals > 0;
+    mine->refused_at = row != NULL ? history_refused_at(row) : 0;
+    if (mine->row == 0)
+        return make_row(mailbox, item, message, owed, fault);
+    if (row == NULL || notice_came(row) || speaks_of(row, message))
+        return 0;
+    mine->refused_before = false;
+    return reuse_row(mailbox, item, owed, fault);
+}
+
+/* Decide who gets the message, and hand it over. Takes the message. */
 static void deliver(struct mailbox *mailbox, size_t item, struct message *message,
                     const struct history_row *row)
 {
     struct buf owed;
     struct fault fault;
-    int result = 0;
+    int result;
 
-    mailbox->items[item].refused_before = row != NULL && row->refusals > 0;
-    mailbox->items[item].refused_at = row != NULL ? history_refused_at(row) : 0;
     buf_init(&owed, OWED_MAX);
-    if (row != NULL && row_is_owed(row) && (!row->has_digest || same_message(row, message)) &&
-        row->owed != NULL)
+    if (speaks_of(row, message) && row->owed != NULL)
         (void)buf_puts(&owed, row->owed);
     if (owed.len == 0)
         mailbox_recipients(mailbox, message, &owed);
     if (owed.len == 0)
         result = fault_set(&fault, FAULT_OF_MESSAGE, FAULT_INTERNAL, "RCPT", "has no recipient");
-    else if (mailbox->items[item].row == 0)
-        result = make_row(mailbox, item, message, owed.data, &fault);
-    else if (row != NULL && !notice_came(row) &&
-             (!row_is_owed(row) || (row->has_digest && !same_message(row, message)))) {
-        result = reuse_row(mailbox, item, owed.data, &fault);
-        mailbox->items[item].refused_before = false;
-    }
+    else
+        result = settle_row(mailbox, item, message, row, owed.data, &fault);
     if (result == 0) {
         submit(mailbox, item, message, owed.data);
     } else {

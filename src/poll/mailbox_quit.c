@@ -11,13 +11,9 @@
 #define LOGINS 4
 #define LOGIN_PAUSE_MS 250
 
-/* EXPIRE 0: at QUIT the server may delete whatever was retrieved, delivered or not (RFC 2449 section 6.6). */
 static bool quit_would_lose_mail(const struct mailbox *mailbox)
 {
-    const struct pop3_capabilities *capabilities = pop3_capabilities(mailbox->pop3);
-
-    return capabilities->expire_given && !capabilities->expire_never && capabilities->expire_days == 0 &&
-           mailbox->retrieved_only > 0;
+    return mailbox->retrieved_only > 0 && pop3_expires_at_once(pop3_capabilities(mailbox->pop3));
 }
 
 static void on_quit(struct mailbox *mailbox, const struct pop3_reply *reply)

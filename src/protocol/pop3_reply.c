@@ -299,3 +299,8 @@ bool pop3_parse_timestamp(const char *greeting, size_t len, const char **stamp, 
     *stamp_len = (size_t)(at - start) + 1;
     return true;
 }
+
+bool pop3_expires_at_once(const struct pop3_capabilities *capabilities)
+{
+    return capabilities->expire_given && !capabilities->expire_never && capabilities->expire_days == 0;
+}

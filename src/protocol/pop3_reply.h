@@ -55,6 +55,9 @@ struct pop3_capabilities {
 };
 void pop3_parse_capability(const char *line, size_t len, struct pop3_capabilities *capabilities);
 
+/* EXPIRE 0 (RFC 2449 section 6.6): at QUIT the server may delete whatever was retrieved, delivered or not. */
+bool pop3_expires_at_once(const struct pop3_capabilities *capabilities);
+
 /* The APOP timestamp "<...@...>" of a greeting (RFC 1939 section 7). false: none. */
 bool pop3_parse_timestamp(const char *greeting, size_t len, const char **stamp, size_t *stamp_len);
 

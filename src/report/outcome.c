@@ -48,8 +48,8 @@ static struct totals add_up(const struct outcome *outcomes, size_t count)
         totals.oversize += outcome->oversize;
         totals.polled += outcome->polled;
         totals.busy += outcome->busy;
-        totals.left_alone += outcome->waiting;
-        totals.failed += (!outcome->polled || outcome->troubled) && !outcome->busy && !outcome->waiting;
+        totals.left_alone += outcome->left_alone;
+        totals.failed += (!outcome->polled || outcome->troubled) && !outcome->busy && !outcome->left_alone;
     }
     return totals;
 }

@@ -17,7 +17,7 @@ struct outcome {
     bool polled;          /* reached the end of the listing */
     bool busy;            /* an own overlapping run holds the mailbox */
     bool troubled;        /* met a fault that is more than one message's */
-    bool waiting;         /* left alone: refused login, LOGIN-DELAY */
+    bool left_alone;         /* left alone: refused login, LOGIN-DELAY */
     uint64_t delivered, deleted, kept, oversize, waiting_messages, refused, quarantined;
     uint64_t octets; /* delivered */
     int64_t last_success; /* seconds since the epoch, as history_finish() tells it; 0: never */
