@@ -14,13 +14,17 @@ static bool is_value(struct token token)
     return token.kind == WORD || token.kind == STRING;
 }
 
-/* Behind an opening mark: on to the one that closes it. */
+/* Behind an opening mark: on to the one that closes it. What is between may be anything, secrets too. */
 static bool skip_nested(struct scan *scan, enum token_kind open, enum token_kind close, int line)
 {
     unsigned depth = 1;
 
     while (depth > 0) {
-        struct token token = token_next(scan);
+        bool secret = scan->secret;
+        struct token token;
+        scan->secret = true;
+        token = token_next(scan);
+        scan->secret = secret;
         if (token.kind == BROKEN)
             return false;
         if (token.kind == END)
@@ -370,7 +374,10 @@ static bool item(struct scan *scan, enum option_section outer, struct token name
         hide(scan, name);
         return true;
     }
+    /* A title, or a value whose "=" is missing. */
+    scan->secret = option_section_find(scan->text + name.start, name.end - name.start) == SECTION_COUNT;
     token = token_next(scan);
+    scan->secret = false;
     titled = is_value(token);
     if (titled && (token.kind == STRING || scan->text[token.end] != '#'))
         token = token_next(scan);

@@ -64,6 +64,8 @@ static void no_mistake_quotes_any_part_of_a_secret(void **state)
             secret_stays(text, "geheim");
         }
     }
+    secret_stays(HEAD "password \"${geheim}\"\n}", "geheim");
+    secret_stays("nothing x { password = \"${geheim}\" }", "geheim");
     secret_stays(HEAD "password = x proxy = 'sock5://u:geheim@x' }", "geheim");
     secret_stays("oauth o { client_id = c token_endpoint = 'https://x'\nclient_secret = 'x' geheim = 3 }",
                  "geheim");
