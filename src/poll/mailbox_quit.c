@@ -104,10 +104,13 @@ static const struct pop3_entry *find(const struct pop3_entry *const *sorted, siz
     return (*found)->has_octets == entry->has_octets && (*found)->octets == entry->octets ? *found : NULL;
 }
 
-/* Numbers are good for one session only. What is not there any more needs no DELE; what has changed waits for
- * the next run, which compares it. Returns -1 if memory is short. */
+/* Numbers are good for one session only. What is not there any more needs no DELE, and what has changed waits for
+ * the next run; both are absent for now, so that nothing is deleted unread should their UIDs come back. Returns -1
+ * if memory is short. */
 static int renumber(struct mailbox *mailbox, const struct pop3_listing *listing)
 {
+    struct history_plan changes = {.absent = mailbox->gone}; /* which has room for all of them */
+    struct fault fault;
     size_t count;
     size_t kept = 0;
     size_t i;
@@ -121,8 +124,10 @@ static int renumber(struct mailbox *mailbox, const struct pop3_listing *listing)
             &mailbox->listing.entries[mailbox->plan.items[item].entry - mailbox->listing.entries];
         const struct pop3_entry *now = find(sorted, count, entry);
         mailbox->items[item].marked = false;
-        if (now == NULL)
+        if (now == NULL) {
+            mailbox->gone[changes.absent_count++] = mailbox->items[item].row;
             continue;
+        }
         entry->number = now->number;
         mailbox->deletable[kept++] = item;
     }
@@ -130,6 +135,9 @@ static int renumber(struct mailbox *mailbox, const struct pop3_listing *listing)
     mailbox->deletable_count = kept;
     mailbox->deletable_first = 0;
     mailbox->marked = mailbox->gone_count = 0;
+    if (changes.absent_count > 0 &&
+        history_plan(mailbox->params->history, mailbox->record.id, &changes, &fault) < 0)
+        mailbox_fault(mailbox, &fault, NULL); /* what was delivered and could not be recorded must go all the same */
     return 0;
 }
 

@@ -368,6 +368,22 @@ class SecondSession(FaultCase):
         self.ferry()
         self.assert_arrived(smtp, [letter(1), letter(2), letter(3), *stays])
 
+    def test_a_uid_that_was_free_there_is_not_trusted_in_the_next_run(self):
+        one, two = (b"Subject: %s\r\n\r\nas long as the other\r\n" % name for name in (b"a", b"b"))
+        pop3, smtp = self.shores([Message(one, uid="1"), letter(2)])
+        pop3.rules = [At("RETR", n=2).close()]
+        mailbox = pop3.mailboxes["thomas"]
+
+        def meanwhile(message):
+            mailbox.messages = mailbox.messages[1:]
+        smtp.judge = meanwhile
+        self.ferry(status=RETRY)
+        smtp.judge, pop3.rules = None, []
+        mailbox.add(two, uid="1")
+        self.ferry()
+        self.assert_arrived(smtp, [one, letter(2), two])
+        self.assertEqual(pop3.left("thomas"), [])
+
     def test_a_login_that_comes_too_soon_is_tried_again(self):
         pop3, smtp = self.shores(pop3={"caps": ("UIDL", "TOP", "PIPELINING", "USER")})
         pop3.rules = [At("RETR", n=2).close(), At("PASS", session=2).reply(b"-ERR [IN-USE] still open\r\n")]
