@@ -1,6 +1,5 @@
 /* popferry: arguments -> a command -> an exit status. */
 #include <getopt.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 
 #include "base/stop.h"
 #include "commands/commands.h"
+#include "config/options.h"
 #include "report/log.h"
 
 #if defined(__has_feature)
@@ -76,10 +76,10 @@ static const struct option long_options[] = {
 static const char help[] =
     "Usage: popferry [OPTIONS] [run] [ACCOUNT...]   poll once: fetch, deliver, delete\n"
     "       popferry check [ACCOUNT...]             try everything, change nothing\n"
-    "       popferry status [ACCOUNT...]            last success, last fault, what waits\n"
+    "       popferry status [ACCOUNT...]            how each account fares\n"
     "       popferry history [ACCOUNT]              what is remembered\n"
     "       popferry import FILE...                 from fetchmail, mpop or getmail\n"
-    "       popferry talk ACCOUNT|DESTINATION       type POP3 or SMTP commands by hand\n"
+    "       popferry talk ACCOUNT|DESTINATION       type POP3 or SMTP by hand\n"
     "       popferry authorize ACCOUNT              OAuth2 login\n"
     "\n"
     "  -c, --config=FILE        the fetchrc\n"
@@ -300,30 +300,6 @@ static int refuse_strange(const struct command *command, unsigned given)
     return 0;
 }
 
-/* How many octets must be put in, left out or replaced to make b of a: Levenshtein's distance, of short words. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[16];
-    size_t len = strlen(b);
-    size_t i, j;
-
-    if (len + 1 > sizeof(row) / sizeof(row[0]))
-        return SIZE_MAX;
-    for (j = 0; j <= len; j++)
-        row[j] = j;
-    for (i = 0; a[i] != '\0'; i++) {
-        size_t corner = row[0];
-        row[0] = i + 1;
-        for (j = 1; j <= len; j++) {
-            size_t best = corner + (a[i] != b[j - 1]);
-            corner = row[j];
-            best = best < row[j] + 1 ? best : row[j] + 1;
-            row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-        }
-    }
-    return row[len];
-}
-
 /* The command that a word may be meant for, NULL: none. */
 static const char *guess(const char *word)
 {
@@ -332,7 +308,7 @@ static const char *guess(const char *word)
     size_t i;
 
     for (i = 0; i < COMMANDS; i++) {
-        size_t far = distance(word, commands[i].name);
+        size_t far = option_distance(commands[i].name, word, strlen(word));
         if (far < least && far < strlen(commands[i].name) - 1) {
             least = far;
             nearest = commands[i].name;
