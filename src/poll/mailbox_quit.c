@@ -10,6 +10,7 @@
 /* A server may need a moment to see that the session before has ended, and to open the mailbox again. */
 #define LOGINS 4
 #define LOGIN_PAUSE_MS 250
+#define TIMEOUT_MOST 10 /* seconds: one that has stalled already does not hold the run for as long again */
 
 static bool quit_would_lose_mail(const struct mailbox *mailbox)
 {
@@ -144,11 +145,13 @@ static int renumber(struct mailbox *mailbox, const struct pop3_listing *listing)
 static int connect_again(struct mailbox *mailbox, struct fault *fault)
 {
     static const struct timespec pause = {.tv_nsec = LOGIN_PAUSE_MS * 1000000L};
-    const struct connect_params params = {.config = mailbox->params->config,
-                                          .state_dir = mailbox->params->state_dir};
+    struct config hasty = *mailbox->params->config;
+    const struct connect_params params = {.config = &hasty, .state_dir = mailbox->params->state_dir};
     struct pop3_login login;
     unsigned tries;
 
+    if (hasty.timeout > TIMEOUT_MOST)
+        hasty.timeout = TIMEOUT_MOST;
     for (tries = 1;; tries++) {
         if (connect_mailbox(&mailbox->pop3, &params, mailbox->account, &login, fault) == 0)
             return 0;
