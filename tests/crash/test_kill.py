@@ -28,6 +28,7 @@ EVERY_STEP = {
     itertools.product((False, True), (1, 4), ("one", "three"), (True, False), ("before", "after")) if worth_it(*how[2:])
 }
 EVERY_STEP["delete, 4 sessions, three recipients, LMTP, before"] = dict(connections=4, recipients="three", lmtp=True)
+EVERY_STEP["delete, 1 session, one recipient, deleted in a second session, before"] = dict(connections=1, breaks=6)
 EVERY_STEP["delete, 4 sessions, one recipient, TLS, before"] = dict(connections=4, tls=True)
 
 

@@ -22,7 +22,7 @@ import threading
 
 from kit.case import PASSWORD
 from kit.certs import Certs
-from kit.pop3 import Mailbox, Message, Pop3Server
+from kit.pop3 import At, Mailbox, Message, Pop3Server
 from kit.popferry import Popferry, expected, take_trace
 from kit.smtp import SmtpServer
 
@@ -53,8 +53,10 @@ class Shores:
     """Two servers and a fetchrc for one trial after the other."""
     numbers = itertools.count(1)
 
-    def __init__(self, directory, connections=1, keep=False, recipients="one", pipelining=True, delay=0.0, lmtp=False, tls=False, **account):
+    def __init__(self, directory, connections=1, keep=False, recipients="one", pipelining=True, delay=0.0, lmtp=False, tls=False, breaks=0, **account):
+        """breaks: the number of the RETR that the POP3 server does not survive in the first run."""
         self.connections, self.keep, self.recipients, self.delay = connections, keep, RECIPIENTS[recipients], delay
+        self.breaks = breaks
         pop3, smtp = ({}, {}) if pipelining else ({"caps": ("UIDL", "TOP")}, {"extensions": ("SIZE 104857600", "8BITMIME")})
         far, near = {"tls": "none"}, {"protocol": "lmtp" if lmtp else "smtp"}
         if tls:
@@ -98,6 +100,7 @@ class Trial:
         shores.pop3.mailboxes = {"thomas": Mailbox(PASSWORD, messages)}
         shores.smtp.accepted = []
         shores.smtp.delay = shores.delay
+        shores.pop3.rules = [At("RETR", n=shores.breaks).close()] if shores.breaks else []
         shores.smtp.refuse = {LATER: b"450 4.7.1 greylisted, try again later\r\n"}
         self.complaints = []
         self.allowed = collections.Counter()    # (UID, recipient) -> how often it may come too much
@@ -245,7 +248,7 @@ class Trial:
 
     def recover(self, runs=4):
         """Run undisturbed until the mailbox is done."""
-        self.shores.smtp.refuse, self.shores.smtp.delay = {}, 0
+        self.shores.smtp.refuse, self.shores.smtp.delay, self.shores.pop3.rules = {}, 0, []
         for _ in range(runs):
             self.begin_run()
             run = self.run()
