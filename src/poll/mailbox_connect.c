@@ -14,7 +14,6 @@
 #include "report/log.h"
 
 #define SETTINGS_MAX 65536
-#define CREDENTIAL_MAX (16 * 1024 * 1024) /* a fetchrc may be one */
 
 static const char *credentials(void)
 {
@@ -23,40 +22,25 @@ static const char *credentials(void)
     return directory != NULL ? directory : "";
 }
 
-/* systemd and Kubernetes make the files of credentials anew for each start: only what is in them tells whether
- * they have changed. It may be a short password, which a quick digest would give away. */
-static void describe_credential(const char *path, struct buf *text)
+/* systemd and Kubernetes make the files of credentials anew for each start. What is in them stays out of the
+ * history, even as a digest, which would help to guess it: their size must do. */
+static bool is_credential(const char *path)
 {
-    unsigned char digest[32] = {0};
-    struct buf content;
-    FILE *file = fopen(path, "re");
-    size_t i;
+    size_t len = strlen(credentials());
 
-    buf_init(&content, CREDENTIAL_MAX);
-    while (file != NULL && buf_reserve(&content, 4096) == 0) {
-        size_t got = fread(content.data + content.len, 1, 4096, file);
-        content.len += got;
-        if (got == 0)
-            break;
-    }
-    if (file != NULL)
-        (void)fclose(file);
-    (void)PKCS5_PBKDF2_HMAC(content.len > 0 ? content.data : "", (int)content.len, (const unsigned char *)path,
-                            (int)strlen(path), 10000, EVP_sha256(), sizeof(digest), digest);
-    for (i = 0; i < sizeof(digest); i++)
-        (void)buf_printf(text, "%02x", digest[i]);
-    buf_free(&content);
+    return len > 0 && strncmp(path, credentials(), len) == 0 && path[len] == '/';
 }
 
 /* What shows that a file has changed: its identity and time. */
 static void describe(const char *path, struct buf *text)
 {
-    size_t len = strlen(credentials());
     struct stat status;
 
-    if (path != NULL && len > 0 && strncmp(path, credentials(), len) == 0 && path[len] == '/')
-        describe_credential(path, text);
-    else if (path != NULL && stat(path, &status) == 0)
+    if (path == NULL || stat(path, &status) < 0)
+        ;
+    else if (is_credential(path))
+        (void)buf_printf(text, "%lld", (long long)status.st_size);
+    else
         (void)buf_printf(text, "%llu %lld %lld.%09ld", (unsigned long long)status.st_ino,
                          (long long)status.st_size, (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
     (void)buf_puts(text, "\n");

@@ -162,7 +162,7 @@ class LoginCodes(FaultCase):
         self.write(accounts, "account " + text.replace('"wrong"', f'"{PASSWORD}"'))
         self.ferry()
 
-    def test_a_credential_ends_the_waiting_when_it_holds_another_password_but_not_when_it_is_made_anew(self):
+    def test_a_credential_ends_the_waiting_when_its_length_changes_but_not_when_it_is_made_anew(self):
         pop3 = self.pop3(letters(1))
         self.fetchrc(pop3, self.smtp(), password=None, credential="gmx")
         with open(self.popferry.fetchrc) as file:
