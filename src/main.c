@@ -97,7 +97,7 @@ static const char help[] =
     "  -V, --version            the version\n"
     "\n"
     "history lists\n"
-    "      --state=NAME         listed recorded gone seen quarantined refused\n"
+    "      --state=NAME         listed recorded gone seen noticed quarantined refused\n"
     "      --since=AGE          younger than 7d, or than 2026-03-01\n"
     "      --search=TEXT        in the UIDL or in the server's last words\n"
     "or changes\n"
