@@ -92,7 +92,7 @@ static const struct pop3_entry **sort_by_uid(const struct pop3_listing *listing,
     return sorted;
 }
 
-/* The same message in the new session: the one with that UID, and of that size. NULL: none. */
+/* The same message in the new session: the one with that UID, and of that size. NULL: none that is surely it. */
 static const struct pop3_entry *find(const struct pop3_entry *const *sorted, size_t count,
                                      const struct pop3_entry *entry)
 {
@@ -102,7 +102,7 @@ static const struct pop3_entry *find(const struct pop3_entry *const *sorted, siz
     if (found == NULL || (found > sorted && by_uid(found, found - 1) == 0) ||
         (found + 1 < sorted + count && by_uid(found, found + 1) == 0))
         return NULL;
-    return (*found)->has_octets == entry->has_octets && (*found)->octets == entry->octets ? *found : NULL;
+    return (*found)->has_octets && entry->has_octets && (*found)->octets == entry->octets ? *found : NULL;
 }
 
 /* Numbers are good for one session only. What is not there any more needs no DELE, and what has changed waits for
