@@ -163,8 +163,20 @@ static void hand_back_short_of_memory(struct session *session, struct delivery_j
     delivery_hand_back(job);
 }
 
-/* A transaction whose result is decided. */
-static void conclude(struct session *session, struct delivery_job *job)
+/* LMTP: the session was lost before all recipients had their reply. */
+static bool some_unanswered(const struct delivery_job *job)
+{
+    size_t i;
+
+    for (i = 0; i < job->transaction.rcpt_count; i++) {
+        if (job->transaction.dot_sent && job->rcpt[i].state == SMTP_RCPT_ACCEPTED)
+            return job->transaction.result == SMTP_DELIVERED;
+    }
+    return false;
+}
+
+/* A transaction whose result is decided. lost: why not for all recipients, NULL: it is. */
+static void conclude(struct session *session, struct delivery_job *job, const struct fault *lost)
 {
     struct verdict verdict;
 
@@ -172,7 +184,10 @@ static void conclude(struct session *session, struct delivery_job *job)
         hand_back_short_of_memory(session, job);
         return;
     }
-    if (verdict.receipt.delivered) {
+    if (lost != NULL && job->fault.class == FAULT_RETRY)
+        (void)fault_set(&job->fault, FAULT_OF_MESSAGE, lost->class, lost->stage,
+                        "%s; some recipients have the message, others may get it once more", lost->text);
+    if (verdict.receipt.delivered && lost == NULL) {
         session->served = true;
         (void)pthread_mutex_lock(&session->delivery->mutex);
         session->delivery->strikes = 0;
@@ -224,7 +239,13 @@ static void lost(struct session *session, struct delivery_job *job, const struct
     }
     if (job->transaction.result == SMTP_REFUSED || job->transaction.result == SMTP_NO_RCPT ||
         job->transaction.result == SMTP_DELIVERED) {
-        conclude(session, job); /* it hung up, but it did say what it thinks of the message */
+        /* It hung up, but it did say what it thinks of the message. */
+        bool doubtful = some_unanswered(job);
+        if (doubtful) {
+            session->over = true;
+            delivery_retire(delivery, fault);
+        }
+        conclude(session, job, doubtful ? fault : NULL);
         return;
     }
     if (delivery_stopping(delivery, &stop) && !job->transaction.dot_sent) {
@@ -357,7 +378,7 @@ static void serve(struct session *session, struct delivery_job *job)
     }
     if (job->xclient.len > 0)
         say_goodbye(session);
-    conclude(session, job);
+    conclude(session, job, NULL);
 }
 
 /* Nothing to deliver for a while: keep the server from hanging up. */

@@ -15,7 +15,9 @@ void mailbox_refused(struct mailbox *mailbox, const struct delivery_job *job)
     struct mailbox_item *item = &mailbox->items[job->item];
 
     mailbox->outcome->refused++;
-    if (item->refused_before && mailbox->account->on_reject != CONFIG_REJECT_KEEP)
+    /* A notice may be refused for what it is: the message itself was never offered. */
+    if (item->refused_before && mailbox->account->on_reject != CONFIG_REJECT_KEEP &&
+        mailbox->plan.items[job->item].action != PLAN_NOTICE)
         item->rejection = malloc(sizeof(*item->rejection));
     if (item->rejection == NULL) {
         mailbox_fault(mailbox, &job->fault, job->uid);

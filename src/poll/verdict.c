@@ -56,6 +56,20 @@ static const struct smtp_rcpt *worst_rcpt(const struct smtp_transaction *transac
     return worst;
 }
 
+/* Nobody who has not got it is only put off. Whoever got no reply of his own shares the message's. */
+static bool all_for_good(const struct smtp_transaction *transaction)
+{
+    size_t i;
+
+    for (i = 0; i < transaction->rcpt_count; i++) {
+        const struct smtp_rcpt *rcpt = &transaction->rcpt[i];
+        bool own = rcpt->state == SMTP_RCPT_REFUSED || rcpt->state == SMTP_RCPT_FAILED;
+        if (!has_it(rcpt) && !permanent(own ? &rcpt->reply : &transaction->reply))
+            return false;
+    }
+    return true;
+}
+
 /* Some recipients, or all, did not get it. */
 static void judge_recipients(struct delivery_job *job, const char *destination, struct verdict *verdict)
 {
@@ -69,8 +83,7 @@ static void judge_recipients(struct delivery_job *job, const char *destination, 
     verdict->receipt.reply = worst->reply.text;
     /* LMTP tells after the body what it thinks of the message; RCPT only tells what it thinks of the
      * recipient. */
-    if (worst->state == SMTP_RCPT_FAILED && permanent(&worst->reply))
-        verdict->receipt.refused = true;
+    verdict->receipt.refused = worst->state == SMTP_RCPT_FAILED && all_for_good(&job->transaction);
     (void)fault_set(&job->fault, worst->state == SMTP_RCPT_FAILED ? FAULT_OF_MESSAGE : FAULT_OF_MAILBOX,
                     permanent(&worst->reply) ? FAULT_REFUSED : FAULT_RETRY,
                     worst->state == SMTP_RCPT_FAILED ? "final dot" : "RCPT", "%s %s %s <%s>: %s", destination,
@@ -81,14 +94,19 @@ static void judge_recipients(struct delivery_job *job, const char *destination, 
 
 static void judge_refusal(struct delivery_job *job, const char *destination, struct verdict *verdict)
 {
-    const struct smtp_transaction *transaction = &job->transaction;
-    bool for_good = permanent(&transaction->reply);
+    struct smtp_transaction *transaction = &job->transaction;
+    const struct smtp_rcpt *worst = worst_rcpt(transaction);
+    bool refused;
 
+    if (worst != NULL && worst->state == SMTP_RCPT_FAILED) /* LMTP: the worst word, not the first */
+        transaction->reply = worst->reply;
+    refused = permanent(&transaction->reply);
     verdict->receipt.reply = transaction->reply.text;
-    verdict->receipt.refused = for_good;
-    job->outcome = for_good ? DELIVERY_REFUSED : DELIVERY_DEFERRED;
-    (void)fault_set(&job->fault, FAULT_OF_MESSAGE, for_good ? FAULT_REFUSED : FAULT_RETRY, transaction->stage,
-                    "%s %s the message (%s): %s", destination, for_good ? "refused" : "put off",
+    /* on_reject must not take it from those who are only put off. */
+    verdict->receipt.refused = refused && all_for_good(transaction);
+    job->outcome = verdict->receipt.refused ? DELIVERY_REFUSED : DELIVERY_DEFERRED;
+    (void)fault_set(&job->fault, FAULT_OF_MESSAGE, refused ? FAULT_REFUSED : FAULT_RETRY, transaction->stage,
+                    "%s %s the message (%s): %s", destination, refused ? "refused" : "put off",
                     transaction->stage, transaction->reply.text);
 }
 

@@ -65,6 +65,31 @@ class Lmtp(Case):
         self.assertEqual(self.got(smtp), [("karl", "1"), ("thomas", "1")])
         self.assertEqual(len(pop3.left("thomas")), 1)
 
+    @cases({"refused first": (NEVER, LATER), "put off first": (LATER, NEVER)})
+    def test_on_reject_takes_it_from_nobody_who_is_only_put_off(self, *replies):
+        pop3, smtp = self.shores(letters(1), recipients=["anna", "karl"], on_reject="quarantine")
+        smtp.rules = [At("dot", arg=who).reply(reply) for who, reply in zip(("anna", "karl"), replies)]
+        for _ in range(3):
+            self.assert_names(self.ferry(status=REFUSED), "mailbox full")
+        self.assertEqual(len(pop3.left("thomas")), 1)
+        patient = "karl" if replies[0] == NEVER else "anna"
+        smtp.rules = [rule for rule in smtp.rules if rule.arg != patient]
+        self.ferry(status=REFUSED)
+        self.assertEqual(self.got(smtp), [(patient, "1")], "the next run, not hours later")
+
+    @cases({"hangs up": lambda at: at.lose().close(), "is silent": lambda at: at.lose().stall()})
+    def test_a_server_that_never_gives_the_second_reply_costs_one_message_a_session(self, how):
+        pop3, smtp = self.shores(letters(5), recipients=["thomas", "anna"])
+        self.fetchrc(pop3, smtp, top={"timeout": 2, "final_timeout": "2s"}, to={"connections": 1}, recipients=["thomas", "anna"])
+        smtp.rules = [how(At("dot", arg="anna"))]
+        run = self.ferry(status=RETRY)
+        self.assertEqual(self.got(smtp), [("anna", "1"), ("thomas", "1")])
+        self.assert_names(run, "thomas", "once more")
+        smtp.rules = []
+        self.ferry()
+        self.assertEqual([self.got(smtp).count(("anna", str(n))) for n in range(1, 6)], [2, 1, 1, 1, 1])
+        self.assertEqual(pop3.left("thomas"), [])
+
     def test_all_refuse_it(self):
         pop3, smtp = self.shores(letters(2))
         smtp.rules = [At("dot").reply(NEVER)]

@@ -370,6 +370,22 @@ class OnReject(FaultCase):
         # The first account cannot know what becomes of the second one.
         self.assertEqual((len(pop3.left("thomas") + pop3.left("anna")), len(self.quarantined())), (1, 1))
 
+    def test_never_while_a_recipient_is_only_put_off(self):
+        pop3, smtp = self.shores([letter(1), letter(2)], on_reject="quarantine", recipients=["anna", "karl"])
+        smtp.refuse = {"karl@localhost": b"450 4.7.1 greylisted\r\n"}
+        smtp.judge = lambda message: b"554 5.7.1 spam\r\n" if b"letter 1\r\n" in message.octets and "anna@localhost" in message.recipients else None
+        for _ in range(2):
+            self.assert_names(self.ferry(status=REFUSED), "554 5.7.1 spam")
+        self.assertEqual((len(pop3.left("thomas")), self.quarantined()), (2, []))
+
+    def test_a_refused_notice_leaves_the_message_where_it_is(self):
+        large = letter(1, body=b"x" * 60 + b"\r\n")
+        pop3, smtp = self.shores([large, letter(2, body=b"2\r\n")], on_reject="quarantine", max_size=230, oversize="headers")
+        smtp.judge = lambda message: b"554 5.7.1 no\r\n" if b"letter 1\r\n" in message.octets else None
+        for _ in range(3):
+            self.ferry(status=REFUSED)
+        self.assertEqual((pop3.left("thomas"), self.quarantined(), pop3.commands("RETR 1")), ([large], [], []))
+
     def test_a_refusal_that_is_dealt_with_is_told_once(self):
         self.bad = letter(2, body=b"evil\r\n")
         pop3, smtp = self.shores([letter(1), self.bad], on_reject="quarantine")
