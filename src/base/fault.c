@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/utf8.h"
+
 int fault_set(struct fault *fault, enum fault_scope scope, enum fault_class class, const char *stage,
               const char *fmt, ...)
 {
@@ -23,7 +25,7 @@ char *fault_quote(char *dst, size_t size, const char *src, size_t len)
 {
     static const char cut[] = "...";
     size_t keep = len;
-    size_t i;
+    size_t i = 0;
 
     if (size == 0)
         return dst;
@@ -32,9 +34,12 @@ char *fault_quote(char *dst, size_t size, const char *src, size_t len)
         while (keep > 0 && ((unsigned char)src[keep] & 0xC0) == 0x80)
             keep--;
     }
-    for (i = 0; i < keep; i++) {
-        unsigned char c = (unsigned char)src[i];
-        dst[i] = (c < 0x20 || c == 0x7F) ? '?' : src[i];
+    while (i < keep) {
+        size_t n = utf8_printable(src + i, keep - i);
+        if (n == 0)
+            dst[i++] = '?';
+        for (; n > 0; n--, i++)
+            dst[i] = src[i];
     }
     dst[keep] = '\0';
     if (keep < len && size > sizeof(cut))

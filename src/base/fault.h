@@ -42,8 +42,8 @@ struct fault {
 int fault_set(struct fault *fault, enum fault_scope scope, enum fault_class class, const char *stage,
               const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* Make `len` octets of a peer fit for a terminal or a log: control characters and DEL become '?',
- * at most size-1 octets are kept (cut at a UTF-8 border, "..." marks the cut). Returns dst. */
+/* Make `len` octets of a peer fit for a terminal, a log or JSON: control characters and what is no UTF-8
+ * become '?', at most size-1 octets are kept (cut at a UTF-8 border, "..." marks the cut). Returns dst. */
 char *fault_quote(char *dst, size_t size, const char *src, size_t len);
 
 /* The exit status (sysexits) of a class. */

@@ -7,6 +7,7 @@
 #include "base/stop.h"
 #include "commands/check_private.h"
 #include "commands/commands.h"
+#include "report/clean_json.h"
 
 #define LINES_MAX (1024 * 1024)
 
@@ -175,7 +176,7 @@ static void print_mistakes(struct buf *mistakes, int status)
 
     while ((line = strsep(&rest, "\n")) != NULL) {
         if (*line != '\0')
-            (void)json_array_append_new(list, json_string(line));
+            (void)json_array_append_new(list, clean_json(line, strlen(line)));
     }
     list = json_pack("{s:o, s:i}", "mistakes", list, "exit_status", status);
     (void)json_dumpf(list, stdout, JSON_INDENT(2));

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "commands/check_private.h"
+#include "report/clean_json.h"
 
 #define DAY 86400
 #define DAYS_SHORT 14 /* a certificate that ends so soon is worth a warning */
@@ -136,8 +137,9 @@ static void tell_certificate(struct check_subject *subject, const struct wire_ce
     if (gmtime_r(&until, &utc) != NULL)
         (void)strftime(date, sizeof(date), "%F", &utc);
     (void)json_object_set_new(subject->facts, "certificate",
-                              json_pack("{s:s*, s:s*, s:I, s:I, s:s, s:s}", "subject", certificate->subject,
-                                        "issuer", certificate->issuer, "not_after",
+                              json_pack("{s:o*, s:o*, s:I, s:I, s:s, s:s}", "subject",
+                                        clean_json(certificate->subject, strlen(certificate->subject)),
+                                        "issuer", clean_json(certificate->issuer, strlen(certificate->issuer)), "not_after",
                                         (json_int_t)certificate->not_after, "days_left", (json_int_t)left,
                                         "sha256", certificate->fingerprint, "tls", certificate->tls_version));
     check_found(subject, "certificate",

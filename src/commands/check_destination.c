@@ -7,6 +7,7 @@
 #include "config/secret.h"
 #include "poll/connect.h"
 #include "poll/delivery.h"
+#include "report/clean_json.h"
 
 #define NAMES_MAX (4 * 1024 * 1024)
 #define RECIPIENTS_AT_ONCE 50 /* RFC 5321 section 4.5.3.1.8 asks for 100; some servers take fewer */
@@ -115,7 +116,7 @@ static void tell_recipient(struct visit *visit, const char *address, const struc
     json_t *list = json_object_get(visit->subject->facts, "recipients");
 
     (void)json_array_append_new(
-        list, json_pack("{s:s*, s:i, s:i}", "address", address, "vrfy", vrfy->code, "rcpt", rcpt->code));
+        list, json_pack("{s:o*, s:i, s:i}", "address", clean_json(address, strlen(address)), "vrfy", vrfy->code, "rcpt", rcpt->code));
     if (rcpt->code / 100 != 2) {
         refused(visit, "recipient", address, rcpt);
         if (rcpt->code / 100 == 4)

@@ -33,7 +33,7 @@ struct check_finding {
 
 struct check_subject {
     const char *kind; /* "account", "destination" or "fetchrc" */
-    const char *title;
+    char *title; /* NULL: it needs none */
     char *where; /* identity, or host and port */
     struct check_finding *findings;
     size_t count;

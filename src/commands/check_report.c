@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "commands/check_private.h"
+#include "report/clean_json.h"
 
 #define COLUMNS 80
+#define TEXT_MAX 65536
 #define TEXT_COLUMN 22 /* where the third column begins */
 
 static const char *const verdict_keys[] = {
@@ -13,10 +16,22 @@ static const char *const verdict_keys[] = {
 static const char *const verdict_names[] = {
     [CHECK_OK] = "ok", [CHECK_NOTE] = "note", [CHECK_WARNING] = "warn", [CHECK_FAULT] = "FAULT"};
 
+/* A title, a user name or a path need not be UTF-8. */
+static char *clean(const char *text)
+{
+    struct buf buf;
+
+    buf_init(&buf, TEXT_MAX);
+    (void)utf8_clean(&buf, text, strlen(text));
+    return buf.data != NULL ? buf.data : strdup("");
+}
+
 void check_subject(struct check_subject *subject, const char *kind, const char *title, const char *where)
 {
-    *subject =
-        (struct check_subject){.kind = kind, .title = title, .where = strdup(where), .facts = json_object()};
+    *subject = (struct check_subject){.kind = kind,
+                                      .title = title != NULL ? clean(title) : NULL,
+                                      .where = clean(where),
+                                      .facts = json_object()};
 }
 
 void check_free(struct check_subject *subject)
@@ -29,6 +44,7 @@ void check_free(struct check_subject *subject)
         free(subject->findings[i].advice);
     }
     free(subject->findings);
+    free(subject->title);
     free(subject->where);
     json_decref(subject->facts);
 }
@@ -47,9 +63,13 @@ static struct check_finding *add(struct check_subject *subject, const char *step
 
 static char *format(const char *fmt, va_list args)
 {
-    char *text;
+    char *text, *cleaned;
 
-    return vasprintf(&text, fmt, args) < 0 ? NULL : text;
+    if (vasprintf(&text, fmt, args) < 0)
+        return NULL;
+    cleaned = clean(text);
+    free(text);
+    return cleaned;
 }
 
 void check_found(struct check_subject *subject, const char *step, enum check_verdict verdict, const char *fmt,
@@ -73,7 +93,7 @@ void check_fault(struct check_subject *subject, const char *step, const struct f
     if (finding == NULL)
         return;
     finding->class = fault->class;
-    finding->text = strdup(fault->text);
+    finding->text = clean(fault->text);
 }
 
 void check_advise(struct check_subject *subject, const char *fmt, ...)
@@ -167,13 +187,10 @@ void check_print(const struct check_subject *subject)
 
 /* ---- for programs ---- */
 
-/* json_string() gives NULL for what is no UTF-8. */
 static void put(json_t *object, const char *name, const char *text)
 {
-    json_t *value = text != NULL ? json_string(text) : NULL;
-
-    if (value != NULL)
-        (void)json_object_set_new(object, name, value);
+    if (text != NULL)
+        (void)json_object_set_new(object, name, clean_json(text, strlen(text)));
 }
 
 static json_t *finding_json(const struct check_finding *finding)

@@ -9,8 +9,10 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hex.h"
+#include "base/utf8.h"
 #include "commands/history_private.h"
 #include "config/values.h"
+#include "report/clean_json.h"
 #include "report/human.h"
 #include "report/log_form.h"
 
@@ -93,7 +95,7 @@ static const char *state_of(const struct history_row *row)
 static void clean(struct buf *dst, const char *text)
 {
     buf_init(dst, LOG_TEXT_MAX);
-    if (text == NULL || log_clean(dst, text, strlen(text)) < 0 || dst->len == 0)
+    if (text == NULL || utf8_clean(dst, text, strlen(text)) < 0 || dst->len == 0)
         (void)buf_puts(dst, "");
 }
 
@@ -164,9 +166,14 @@ static void print_owed(const struct history_row *row)
 static void print_heading(const struct listing *listing, const char *title, const char *identity)
 {
     bool fits = title == NULL || strlen(title) + 2 + strlen(identity) <= COLUMNS;
+    struct buf name, box;
 
-    (void)printf("%s%s%s%s\n", listing->count > 0 ? "\n" : "", title != NULL ? title : "",
-                 title == NULL ? "" : fits ? "  " : "\n  ", identity);
+    clean(&name, title);
+    clean(&box, identity);
+    (void)printf("%s%s%s%s\n", listing->count > 0 ? "\n" : "", name.data,
+                 title == NULL ? "" : fits ? "  " : "\n  ", box.data);
+    buf_free(&name);
+    buf_free(&box);
 }
 
 static void print_row(struct listing *listing, const char *identity, const struct history_row *row)
@@ -189,16 +196,10 @@ static void print_row(struct listing *listing, const char *identity, const struc
 
 /* ---- for programs ---- */
 
-/* json_string() gives NULL for what is no UTF-8. */
 static void put_text(json_t *object, const char *name, const char *text)
 {
-    struct buf clear;
-
-    if (text == NULL || text[0] == '\0')
-        return;
-    clean(&clear, text);
-    (void)json_object_set_new(object, name, json_string(clear.data));
-    buf_free(&clear);
+    if (text != NULL && text[0] != '\0')
+        (void)json_object_set_new(object, name, clean_json(text, strlen(text)));
 }
 
 static void put_owed(json_t *object, const char *owed)
@@ -207,7 +208,7 @@ static void put_owed(json_t *object, const char *owed)
 
     while (owed != NULL && *owed != '\0') {
         size_t len = strcspn(owed, "\n");
-        (void)json_array_append_new(list, json_stringn(owed, len));
+        (void)json_array_append_new(list, clean_json(owed, len));
         owed += len + (owed[len] == '\n');
     }
     (void)json_object_set_new(object, "owed", list);

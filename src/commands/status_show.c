@@ -9,12 +9,16 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
+#include "base/utf8.h"
 #include "commands/status_private.h"
+#include "report/clean_json.h"
 #include "report/human.h"
 #include "report/progress_line.h"
 
 #define DAYS 7
 #define INDENT 18       /* columns before a fact */
+#define HEADING_MAX 8192 /* octets of title and identity */
 #define FACT_MAX 1024   /* octets of one */
 #define COLUMNS_MIN 40  /* narrower terminals wrap by themselves */
 #define CHART_MIN 60    /* as wide as the chart */
@@ -36,15 +40,17 @@ static void print_fact(size_t columns, const char *label, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 static void print_fact(size_t columns, const char *label, const char *fmt, ...)
 {
-    char fact[FACT_MAX];
+    char raw[FACT_MAX];
+    char fact[FACT_MAX]; /* rows of older versions hold what a server sent */
     size_t at = INDENT;
     char *word;
     char *rest;
     va_list args;
 
     va_start(args, fmt);
-    (void)vsnprintf(fact, sizeof(fact), fmt, args);
+    (void)vsnprintf(raw, sizeof(raw), fmt, args);
     va_end(args);
+    (void)fault_quote(fact, sizeof(fact), raw, strlen(raw));
     (void)printf("  %-*s", INDENT - 2, label);
     if (columns < COLUMNS_MIN) {
         (void)printf("%s\n", fact);
@@ -130,13 +136,31 @@ static void print_figures(const struct status_table *table, const struct history
                (unsigned long long)summary->quarantined, (unsigned long long)summary->owed_deletions);
 }
 
+/* On two lines where one would be longer than the terminal. */
+static void print_heading(const struct config_account *account, size_t columns)
+{
+    struct buf line;
+    size_t title;
+
+    buf_init(&line, HEADING_MAX);
+    (void)utf8_clean(&line, account->peer.title, strlen(account->peer.title));
+    title = line.len;
+    (void)buf_puts(&line, "  ");
+    (void)utf8_clean(&line, account->identity, strlen(account->identity));
+    (void)buf_puts(&line, account->enabled ? "" : "  (not enabled)");
+    if (line.data != NULL && columns >= COLUMNS_MIN && progress_columns(line.data) >= columns)
+        (void)printf("%.*s\n%s\n", (int)title, line.data, line.data + title);
+    else if (line.data != NULL)
+        (void)puts(line.data);
+    buf_free(&line);
+}
+
 static void print_row(const struct status_table *table, const struct status_row *row, size_t columns)
 {
     const struct history_mailbox *mailbox = &row->summary.mailbox;
     char when[32];
 
-    (void)printf("%s  %s%s\n", row->account->peer.title, row->account->identity,
-                 row->account->enabled ? "" : "  (not enabled)");
+    print_heading(row->account, columns);
     print_fact(columns, "last success", "%s%s", format_time(mailbox->last_success, when, sizeof(when)),
                row->healthy ? "" : " STALE");
     if (mailbox->last_fault[0] != '\0')
@@ -165,6 +189,11 @@ void status_print(const struct status_table *table, bool stale_only)
         (void)printf("%zu accounts, all well\n", table->count);
 }
 
+static json_t *text(const char *octets)
+{
+    return clean_json(octets, strlen(octets));
+}
+
 static json_t *json_of(const struct status_row *row)
 {
     const struct history_summary *summary = &row->summary;
@@ -187,9 +216,9 @@ static json_t *json_of(const struct status_row *row)
         {"quarantined", summary->quarantined},
         {"owed_deletions", summary->owed_deletions},
     };
-    json_t *object = json_pack("{s:s, s:s, s:b, s:b, s:s, s:s}", "account", row->account->peer.title,
-                               "mailbox", row->account->identity, "enabled", (int)row->account->enabled,
-                               "healthy", (int)row->healthy, "last_fault", mailbox->last_fault,
+    json_t *object = json_pack("{s:o, s:o, s:b, s:b, s:o, s:s}", "account", text(row->account->peer.title),
+                               "mailbox", text(row->account->identity), "enabled", (int)row->account->enabled,
+                               "healthy", (int)row->healthy, "last_fault", text(mailbox->last_fault),
                                "last_fault_class", mailbox->last_fault_class);
     json_t *week = json_array();
     size_t i;

@@ -2,8 +2,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "commands/talk_private.h"
-#include "report/log_form.h"
 
 #define PIECE 4096
 
@@ -13,7 +13,7 @@ static void put_clean(const char *text, size_t len)
     struct buf clean;
 
     buf_init(&clean, PIECE);
-    if (log_clean(&clean, text, len) == 0 && clean.len > 0)
+    if (utf8_clean(&clean, text, len) == 0 && clean.len > 0)
         (void)fwrite(clean.data, 1, clean.len, stdout);
     buf_free(&clean);
 }

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/utf8.h"
+#include "report/clean_json.h"
+
 /* One row a level: the key of the JSON form, the priority of sd-daemon(3). */
 static const struct {
     const char *name;
@@ -16,69 +19,15 @@ static const struct {
     [LOG_LEVEL_DEBUG] = {"debug", 7},
 };
 
-/* Octets of the UTF-8 character at `p` (RFC 3629 section 4), 0 if it is none or a control character. */
-static size_t printable(const unsigned char *p, size_t len)
-{
-    size_t need, i;
-
-    if (p[0] < 0x80)
-        return p[0] >= 0x20 && p[0] != 0x7F ? 1 : 0;
-    if (p[0] < 0xC2 || p[0] > 0xF4)
-        return 0;
-    need = p[0] < 0xE0 ? 2 : p[0] < 0xF0 ? 3 : 4;
-    if (len < need)
-        return 0;
-    for (i = 1; i < need; i++)
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-    if (p[0] == 0xC2 && p[1] < 0xA0)
-        return 0; /* C1 */
-    if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F))
-        return 0; /* over-long, surrogate */
-    if ((p[0] == 0xF0 && p[1] < 0x90) || (p[0] == 0xF4 && p[1] > 0x8F))
-        return 0; /* over-long, beyond U+10FFFF */
-    return need;
-}
-
-int log_clean(struct buf *out, const char *text, size_t len)
-{
-    size_t at = 0, run = 0;
-
-    while (at < len) {
-        size_t n = printable((const unsigned char *)text + at, len - at);
-        if (n > 0) {
-            at += n;
-            continue;
-        }
-        if (buf_append(out, text + run, at - run) || buf_append(out, "?", 1))
-            return -1;
-        run = ++at;
-    }
-    return buf_append(out, text + run, at - run);
-}
-
 static int clean_string(struct buf *out, const char *text)
 {
-    return log_clean(out, text, strlen(text));
-}
-
-/* Text that a peer may have written, as a JSON value; NULL when memory is short. */
-static json_t *json_text(const char *text, size_t len)
-{
-    struct buf clean;
-    json_t *value;
-
-    buf_init(&clean, LOG_LINE_MAX);
-    (void)log_clean(&clean, text, len);
-    value = json_stringn(clean.len > 0 ? clean.data : "", clean.len);
-    buf_free(&clean);
-    return value;
+    return utf8_clean(out, text, strlen(text));
 }
 
 static void put_text(json_t *object, const char *key, const char *text)
 {
     if (text != NULL)
-        (void)json_object_set_new(object, key, json_text(text, strlen(text)));
+        (void)json_object_set_new(object, key, clean_json(text, strlen(text)));
 }
 
 /* "a@b,c@d" as an array; a comma in a quoted local part divides nothing. */
@@ -96,7 +45,7 @@ static void put_list(json_t *object, const char *key, const char *list)
         if (*list != '\0' && (*list != ',' || quoted))
             continue;
         if (list > start)
-            (void)json_array_append_new(array, json_text(start, (size_t)(list - start)));
+            (void)json_array_append_new(array, clean_json(start, (size_t)(list - start)));
         if (*list == '\0')
             break;
         start = list + 1;
@@ -131,7 +80,7 @@ static int form_json(struct buf *out, const struct log_record *record)
     put_text(object, "account", record->account);
     put_text(object, "event", event->event);
     if (record->text != NULL)
-        (void)json_object_set_new(object, "text", json_text(record->text, record->len));
+        (void)json_object_set_new(object, "text", clean_json(record->text, record->len));
     put_text(object, "class", record->class);
     put_text(object, "stage", record->stage);
     put_text(object, "uidl", event->uidl);
@@ -158,5 +107,5 @@ int log_form(struct buf *out, enum log_format format, const struct log_record *r
         return -1;
     if (record->account != NULL && (clean_string(out, record->account) || buf_puts(out, ": ")))
         return -1;
-    return log_clean(out, record->text, record->len) || buf_append(out, "\n", 1) ? -1 : 0;
+    return utf8_clean(out, record->text, record->len) || buf_append(out, "\n", 1) ? -1 : 0;
 }

@@ -20,10 +20,6 @@ struct log_record {
     const struct log_event *event; /* never NULL */
 };
 
-/* Append `len` octets as valid UTF-8 without control characters: C0, DEL, C1 and what is no UTF-8 (RFC 3629)
- * become '?', so that no peer moves the cursor of a terminal. Returns -1 when `out` is full. */
-int log_clean(struct buf *out, const char *text, size_t len);
-
 /* Append the line with its '\n'. Returns 0, or -1 when memory is short. */
 int log_form(struct buf *out, enum log_format format, const struct log_record *record);
 

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "report/outcome.h"
 
 /* Gauges, since each run begins at nothing: counters would have to outlive it. */
@@ -40,14 +41,17 @@ static void put_head(FILE *file, const char *name, const char *help)
 static void put_name(FILE *file, const char *name, const char *account)
 {
     (void)fprintf(file, "%s{account=\"", name);
-    for (; *account != '\0'; account++) {
-        if (*account == '\n') {
-            (void)fputs("\\n", file);
-            continue;
-        }
+    while (*account != '\0') {
+        size_t len = utf8_printable(account, strlen(account));
         if (*account == '"' || *account == '\\')
             (void)fputc('\\', file);
-        (void)fputc(*account, file);
+        if (*account == '\n')
+            (void)fputs("\\n", file);
+        else if (len == 0)
+            (void)fputc('?', file); /* Prometheus refuses the whole file for it */
+        else
+            (void)fwrite(account, 1, len, file);
+        account += len > 0 ? len : 1;
     }
     (void)fputc('"', file);
 }

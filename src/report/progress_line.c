@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "report/human.h"
-#include "report/log_form.h"
 
 static bool begins_character(char c)
 {
@@ -29,7 +29,7 @@ static void put_name(struct buf *line, const char *name, size_t columns, bool ut
 
     while (name[len] != '\0' && (kept < room || !begins_character(name[len])))
         kept += begins_character(name[len++]);
-    (void)log_clean(line, name, len);
+    (void)utf8_clean(line, name, len);
     if (mark)
         (void)buf_puts(line, "\xE2\x80\xA6");
     for (kept += mark; kept < columns; kept++)

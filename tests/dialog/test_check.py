@@ -46,6 +46,29 @@ class CheckCase(Case):
         self.fail(f"no row says {step} {verdict} {words}:\n{run.stdout}")
 
 
+class NoUtf8(CheckCase):
+    def test_a_finding_keeps_its_text_and_an_account_its_title(self):
+        pop3, _ = self.shores()
+        pop3.rules = [At("login").reply(b"-ERR [AUTH] Ung\xfcltig\x9b\r\n")]
+        with open(self.popferry.fetchrc, "rb") as file:
+            text = file.read()
+        with open(self.popferry.fetchrc, "wb") as file:
+            file.write(text.replace(b'account "thomas"', b'account "\xfcthomas"'))
+        account = self.as_json(status=LOGIN)["accounts"][0]
+        self.assertEqual(account["account"], "?thomas")
+        self.assertTrue(any("Ung?ltig?" in finding["text"] for finding in account["findings"]))
+        run = self.check(status=LOGIN)
+        self.assertIn("account ?thomas  ", run.stdout)
+        self.assertNotIn("\ufffd", run.stdout)
+
+    def test_a_mistake_in_the_fetchrc_is_told(self):
+        self.shores()
+        with open(self.popferry.fetchrc, "ab") as file:
+            file.write(b'account "two" {\n    tls = "\xfc\x9b"\n}\n')
+        mistakes = json.loads(self.ferry("check", "--json", status=CONFIG).stdout)["mistakes"]
+        self.assertTrue(any("??" in line for line in mistakes), mistakes)
+
+
 class Healthy(CheckCase):
     def test_everything_is_tried(self):
         pop3, smtp = self.shores()

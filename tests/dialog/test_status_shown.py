@@ -6,6 +6,7 @@ import time
 
 from kit.case import Case, cases
 from kit.messages import letters
+from kit.pop3 import At
 from kit.popferry import LOGIN, OK, REFUSED, RETRY, USAGE
 from kit.terminal import run_on_terminal
 
@@ -70,6 +71,37 @@ class Shown(Case):
         self.ferry("status", "thomas")
         self.ferry("status", "anna", status=RETRY)
         self.ferry("status", "nobody", status=USAGE)
+
+    def test_what_is_no_utf8_drops_no_account(self):
+        self.prepare()
+        self.far.rules = [At("login").reply(b"-ERR [AUTH] Ung\xfcltiges \x9b2JKennwort\r\n")]
+        self.ferry(status=LOGIN)
+        faults = [row["last_fault"] for row in self.json(status=RETRY).values()]
+        self.assertEqual(len(faults), 3)
+        self.assertTrue(any("Ung?ltiges ?2JKennwort" in fault for fault in faults), faults)
+        # Rows of older versions
+        self.change("UPDATE mailbox SET last_fault = CAST(x'556e67fc9b' AS TEXT), last_fault_time = 1")
+        self.assertEqual({row["last_fault"] for row in self.json(status=RETRY).values()}, {"Ung??"})
+        self.assertEqual(self.ferry("status", status=RETRY).stdout.count("Ung??\n"), 3)
+
+    def test_a_title_that_is_no_utf8_drops_no_account(self):
+        self.prepare()
+        with open(self.popferry.fetchrc, "rb") as file:
+            text = file.read()
+        with open(self.popferry.fetchrc, "wb") as file:
+            file.write(text.replace(b'account "anna"', b'account "\xfc\x9bnna"').replace(b'username = "anna"', b'username = "\xfcnna"'))
+        rows = self.json(status=RETRY)
+        self.assertEqual(sorted(rows), ["??nna", "karl", "thomas"])
+        self.assertEqual(rows["??nna"]["mailbox"].partition("@")[0], "?nna")
+        self.assertIn("\n??nna  ?nna@", "\n" + self.ferry("status", status=RETRY).stdout)
+
+    def test_a_long_title_has_a_line_of_its_own(self):
+        self.prepare()
+        self.options["account"] = {"x" * 60: self.options["account"]["thomas"]}
+        self.popferry.configure(self.options)
+        _, screen = run_on_terminal(self.popferry, "status")
+        self.assertLess(screen.widest, 80)
+        self.assertRegex(screen.text(), "(?m)^x{60} *\n  thomas@")
 
     def test_what_is_refused_and_what_is_owed(self):
         self.prepare()

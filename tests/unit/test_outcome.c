@@ -144,7 +144,7 @@ static void metrics_are_whole_readable_and_escaped(void **state)
          .last_success = 1700000000,
          .duration_ms = 2100,
          .connect_ms = 150},
-        {.account = "odd\"\\\nname"},
+        {.account = "odd\"\\\nname\xFC"},
     };
     char dir[] = "/tmp/popferry-metrics-XXXXXX", path[64], command[96];
     struct fault fault;
@@ -161,7 +161,7 @@ static void metrics_are_whole_readable_and_escaped(void **state)
     text = contents(path);
     assert_non_null(strstr(text, "\npopferry_last_run_messages{account=\"gmx\"} 12\n"));
     assert_non_null(strstr(text, "\npopferry_last_run_octets{account=\"gmx\"} 3400\n"));
-    assert_non_null(strstr(text, "{account=\"odd\\\"\\\\\\nname\",kind=\"login\"} 1\n"));
+    assert_non_null(strstr(text, "{account=\"odd\\\"\\\\\\nname?\",kind=\"login\"} 1\n"));
     assert_non_null(strstr(text, "\npopferry_last_success_timestamp_seconds{account=\"gmx\"} 1700000000\n"));
     assert_null(strstr(text, "popferry_last_success_timestamp_seconds{account=\"odd"));
     assert_non_null(strstr(text, "\npopferry_stage_seconds{account=\"gmx\",stage=\"connect\"} 0.150\n"));
