@@ -242,7 +242,7 @@ static bool looped(struct mailbox *mailbox, size_t item, const struct message *m
 bool mailbox_has_enough(const struct mailbox *mailbox)
 {
     const struct plan_limits *limits = &mailbox->limits;
-    size_t counted = mailbox->plan.actions[PLAN_RETRIEVE] + mailbox->plan.actions[PLAN_COMPARE];
+    size_t counted = mailbox->plan.actions[PLAN_RETRIEVE];
 
     return limits->max_messages > 0 && (limits->keep || limits->keep_days > 0) &&
            mailbox->fresh + counted >= limits->max_messages;
@@ -310,7 +310,9 @@ void mailbox_hand_over(struct mailbox *mailbox, size_t item, struct message *mes
         history_rows_free(&found);
         return;
     }
-    if (planned->action == PLAN_IDENTIFY && may_not_come_yet(mailbox, item, row)) {
+    /* What was compared is another message than the row's. */
+    if ((planned->action == PLAN_IDENTIFY && may_not_come_yet(mailbox, item, row)) ||
+        (planned->action == PLAN_COMPARE && may_not_come_yet(mailbox, item, NULL))) {
         message_free(message);
         history_rows_free(&found);
         return;

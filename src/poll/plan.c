@@ -178,7 +178,7 @@ static void finish(struct plan *plan, const struct plan_limits *limits)
 
     for (i = 0; i < plan->count; i++) {
         struct plan_item *item = &plan->items[i];
-        bool counts = is_work(item->action) && !(kept && item->action == PLAN_IDENTIFY);
+        bool counts = is_work(item->action) && (!kept || item->action == PLAN_RETRIEVE);
         if (counts && limits->max_messages > 0 && counted++ >= limits->max_messages)
             item->action = PLAN_LATER;
         plan->actions[item->action]++;

@@ -34,7 +34,7 @@ struct plan_limits {
     uint64_t max_size;      /* octets, 0: none */
     bool notice;            /* oversize = "headers" */
     bool all_sizes;         /* --all-sizes */
-    unsigned max_messages;  /* 0: none. Where mail is kept, IDENTIFY does not count: it may be known */
+    unsigned max_messages;  /* 0: none. Where mail is kept, only RETRIEVE counts: the others may be known */
     int64_t now;            /* seconds since the epoch */
     int64_t newest_receipt; /* a `now` before it is a wrong clock: nothing is deleted for its age */
 };
@@ -47,8 +47,9 @@ struct plan_item {
 };
 
 struct plan {
-    struct plan_item *items; /* in the order in which they are worked off: the oldest first, those
-                                that met a fault before last */
+    struct plan_item *items; /* in the order in which they are worked off: the oldest first, but what was
+                                tried in vain behind what was tried less often, so that max_messages
+                                starves nothing */
     size_t count;
     int64_t *present; /* rows to be marked as listed again / not listed any more */
     size_t present_count;

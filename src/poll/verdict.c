@@ -148,6 +148,7 @@ int verdict_of(struct delivery_job *job, const char *destination, struct verdict
                         "%s: the mail transaction was not finished", destination);
         break;
     }
+    verdict->receipt.stumbled = job->outcome != DELIVERY_DONE && job->outcome != DELIVERY_UNTRIED;
     verdict->outcome = job->outcome;
     return 0;
 }

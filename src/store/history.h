@@ -66,7 +66,7 @@ struct history_row {
     int64_t delivered;   /* time of the last receipt, 0: none */
     unsigned refusals;   /* 5xx answers so far */
     int64_t retry_at;    /* not before; after the first refusal its time, which bars nothing. 0: never refused */
-    unsigned stumbles;   /* runs in which it met a fault: such messages go last */
+    unsigned stumbles;   /* tries in vain: such messages go last */
     char *reply;         /* the server's last words about it, or NULL */
 };
 
@@ -138,7 +138,7 @@ struct history_receipt {
     uint64_t octets;          /* as listed */
     bool delivered;           /* at least one recipient has it now */
     bool refused;             /* a refusal more: waits for the next run, then 1 h doubling to 24 h */
-    bool stumbled;            /* a passing fault that this message met */
+    bool stumbled;            /* tried in vain: it goes behind what was tried less often */
     const char *reply;        /* may be NULL */
 };
 int history_receipt(struct history *history, const struct history_receipt *receipt, struct fault *fault);

@@ -280,6 +280,50 @@ class Limits(Case):
             self.assert_arrived(smtp, sent[:count])
             self.assertEqual(pop3.left("thomas"), sent[count:])
 
+    def test_max_messages_starves_nothing_behind_mail_that_is_put_off(self):
+        sent = letters(5)
+        pop3, smtp = self.pop3(sent), self.smtp()
+        smtp.judge = lambda m: b"451 4.3.0 later\r\n" if b"letter 1\r" in m.octets or b"letter 2\r" in m.octets else None
+        self.fetchrc(pop3, smtp, max_messages=2, to={"connections": 1})
+        for _ in range(4):
+            self.ferry(status=None)
+        self.assert_arrived(smtp, sent[2:])
+        smtp.judge = None
+        self.ferry()
+        self.assert_arrived(smtp, sent)
+
+    def test_max_messages_starves_nothing_behind_mail_that_one_recipient_does_not_get(self):
+        sent = letters(5)
+        pop3, smtp = self.pop3(sent), self.smtp(refuse={"gone@localhost": b"550 5.1.1 no such user\r\n"})
+        self.fetchrc(pop3, smtp, max_messages=2, recipients=["thomas", "gone"])
+        for _ in range(3):
+            self.ferry(status=None)
+        self.assert_arrived(smtp, sent)
+
+    def test_max_messages_in_keep_mode_reaches_new_mail_behind_sizes_that_change(self):
+        sent = letters(4)
+        pop3, smtp = self.pop3(sent[:3]), self.smtp()
+        self.fetchrc(pop3, smtp, keep=True)
+        self.ferry()
+        self.fetchrc(pop3, smtp, keep=True, max_messages=2)
+        pop3.mailboxes["thomas"].add(sent[3])
+        for message in pop3.mailboxes["thomas"].messages[:3]:
+            message.listed = message.size + 10
+        self.ferry()
+        self.assert_arrived(smtp, sent)
+
+    def test_max_messages_in_keep_mode_bounds_what_turns_out_to_be_new_too(self):
+        old, new = letters(3), [letter(n, body=b"of another size\r\n") for n in range(4, 7)]
+        pop3, smtp = self.pop3([Message(m, uid=f"u{n}") for n, m in enumerate(old)]), self.smtp()
+        self.fetchrc(pop3, smtp, keep=True)
+        self.ferry()
+        self.fetchrc(pop3, smtp, keep=True, max_messages=2)
+        pop3.mailboxes["thomas"].messages = [Message(m, uid=f"u{n}") for n, m in enumerate(new)]
+        for count in (5, 6, 6):
+            self.ferry()
+            self.assertEqual(len(smtp.accepted), count)
+        self.assert_arrived(smtp, old + new)
+
     def test_max_messages_in_keep_mode_goes_on_where_it_stopped(self):
         sent = letters(5)
         pop3, smtp = self.pop3(sent), self.smtp()

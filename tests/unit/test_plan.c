@@ -325,6 +325,38 @@ static void what_may_be_known_does_not_count_for_max_messages_while_mail_is_kept
     assert_int_equal(plan.actions[PLAN_RETRIEVE], 1);
     assert_int_equal(plan.actions[PLAN_LATER], 1);
     assert_int_equal(plan.items[0].entry->number, 2); /* LAST says that nobody has read it */
+static void max_messages_starves_nothing_behind_what_is_tried_in_vain(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, "a", 1), entry(2, "b", 1), entry(3, "c", 1)};
+    struct history_row rows[] = {row(1, "a", HISTORY_LISTED, 1), row(2, "b", HISTORY_LISTED, 1)};
+    struct plan_limits limits = {.now = NOW, .max_messages = 1};
+    struct plan plan;
+
+    (void)state;
+    rows[0].stumbles = 2;
+    rows[1].stumbles = 1;
+    plan = make(entries, 3, rows, 2, &limits);
+    assert_int_equal(plan.items[0].entry->number, 3);
+    assert_int_equal(plan.items[1].entry->number, 2);
+    assert_int_equal(plan.items[1].action, PLAN_LATER);
+    plan_free(&plan);
+}
+
+static void what_is_compared_does_not_count_for_max_messages_while_mail_is_kept(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, "a", 2), entry(2, "b", 2), entry(3, "c", 1), entry(4, "d", 1)};
+    struct history_row rows[] = {row(1, "a", HISTORY_RECORDED, 1), row(2, "b", HISTORY_RECORDED, 1)};
+    struct plan_limits limits = {.now = NOW, .keep = true, .max_messages = 1};
+    struct plan plan;
+
+    (void)state;
+    plan = make(entries, 4, rows, 2, &limits);
+    assert_int_equal(plan.actions[PLAN_COMPARE], 2);
+    assert_int_equal(plan.items[2].action, PLAN_RETRIEVE);
+    assert_int_equal(plan.items[3].action, PLAN_LATER);
+    plan_free(&plan);
+}
+
     plan_free(&plan);
     limits.keep = false;
     assert_int_equal(plan_make(&plan, &listing, &rows, &limits), 0);
@@ -358,3 +390,5 @@ int main(void)
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+        cmocka_unit_test(max_messages_starves_nothing_behind_what_is_tried_in_vain),
+        cmocka_unit_test(what_is_compared_does_not_count_for_max_messages_while_mail_is_kept),

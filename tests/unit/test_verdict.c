@@ -65,6 +65,7 @@ static void delivered_to_all_is_recorded(void **state)
     assert_int_equal(verdict.receipt.state, HISTORY_RECORDED);
     assert_true(verdict.receipt.delivered);
     assert_string_equal(verdict.receipt.owed, "");
+    assert_false(verdict.receipt.stumbled);
     finish(job, &verdict);
 }
 
@@ -86,6 +87,7 @@ static void those_whom_rcpt_refused_are_still_owed(void **state)
     assert_true(verdict.receipt.delivered);
     assert_string_equal(verdict.receipt.owed, "thomas\nberta");
     assert_false(verdict.receipt.refused);
+    assert_true(verdict.receipt.stumbled);
     assert_int_equal(job->fault.class, FAULT_REFUSED);
     assert_int_equal(job->fault.scope, FAULT_OF_MAILBOX);
     assert_non_null(strstr(job->fault.text, "550 no such user"));
