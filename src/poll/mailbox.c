@@ -148,6 +148,8 @@ static int commit_plan(struct mailbox *mailbox)
     struct plan *made = &mailbox->plan;
     struct history_plan changes = {.present = made->present,
                                    .present_count = made->present_count,
+                                   .another = made->another,
+                                   .another_count = made->another_count,
                                    .absent = made->absent,
                                    .absent_count = made->absent_count,
                                    .forget_before = mailbox->limits.now -

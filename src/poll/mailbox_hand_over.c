@@ -60,9 +60,9 @@ static void write_xclient(struct mailbox *mailbox, struct delivery_job *job)
 
 /* Of an oversize message: whether its notice was delivered. The row remembers that until the message itself
  * is. */
-static bool notice_came(const struct history_row *row)
+static bool notice_came(const struct plan_item *item)
 {
-    return row != NULL && row->state == HISTORY_NOTICED;
+    return item->row != NULL && item->row->state == HISTORY_NOTICED && !plan_another(item->entry, item->row);
 }
 
 /* Give the message to the delivery. Takes the message. */
@@ -84,7 +84,7 @@ static void submit(struct mailbox *mailbox, size_t item, struct message *message
     job->uid = mailbox_uid(mailbox, item);
     job->row = mailbox->items[item].row;
     job->recorded_state = mailbox->plan.items[item].action == PLAN_NOTICE ? HISTORY_NOTICED : HISTORY_RECORDED;
-    if (notice_came(mailbox->plan.items[item].row))
+    if (notice_came(&mailbox->plan.items[item]))
         job->waiting_state = HISTORY_NOTICED;
     job->octets = mailbox->plan.items[item].entry->octets;
     job->item = item;
@@ -192,7 +192,7 @@ static int settle_row(struct mailbox *mailbox, size_t item, const struct message
     mine->refused_at = row != NULL ? history_refused_at(row) : 0;
     if (mine->row == 0)
         return make_row(mailbox, item, message, owed, fault);
-    if (row == NULL || notice_came(row) || speaks_of(row, message))
+    if (row == NULL || notice_came(&mailbox->plan.items[item]) || speaks_of(row, message))
         return 0;
     mine->refused_before = false;
     return reuse_row(mailbox, item, owed, fault);

@@ -85,6 +85,12 @@ bool plan_waits(const struct history_row *row, int64_t now)
     return row->refusals > 1 && clock_waits(row->retry_at, now);
 }
 
+bool plan_another(const struct pop3_entry *entry, const struct history_row *row)
+{
+    return (row->absent || row->returned) && entry->has_octets && row->octets != 0 &&
+           entry->octets != row->octets;
+}
+
 /* What to do with a message that nothing was recorded about, or that is still owed to somebody. */
 static enum plan_action action_of_new(const struct pop3_entry *entry, const struct history_row *row,
                                       const struct plan_limits *limits)
@@ -92,22 +98,34 @@ static enum plan_action action_of_new(const struct pop3_entry *entry, const stru
     /* Where some recipients have it already, its size is no question for the others. */
     if (plan_oversize(entry, limits) && (row == NULL || row->delivered == 0))
         return limits->notice ? PLAN_NOTICE : PLAN_OVERSIZE;
-    if (row != NULL && plan_waits(row, limits->now))
+    if (row != NULL && plan_waits(row, limits->now) && !plan_another(entry, row))
         return PLAN_WAIT;
     return PLAN_RETRIEVE;
+}
+
+/* What is to be read again for its own sake must have its old digest, and be small enough. */
+static bool may_be_reread(const struct pop3_entry *entry, const struct history_row *row,
+                          const struct plan_limits *limits)
+{
+    return row->has_digest && !plan_oversize(entry, limits);
 }
 
 static enum plan_action action_of_known(const struct pop3_entry *entry, const struct history_row *row,
                                         const struct plan_limits *limits)
 {
     bool resized = entry->has_octets && entry->octets != row->octets;
+    bool away = row->absent || row->returned;
 
     switch (row->state) {
     case HISTORY_LISTED:
         return action_of_new(entry, row, limits);
     case HISTORY_SEEN:
-        return PLAN_KEEP;
+        if (!plan_another(entry, row))
+            return PLAN_KEEP;
+        return row->has_digest ? PLAN_COMPARE : action_of_new(entry, NULL, limits);
     case HISTORY_NOTICED:
+        if (plan_another(entry, row))
+            return action_of_new(entry, NULL, limits);
         if (!plan_oversize(entry, limits))
             return plan_waits(row, limits->now) ? PLAN_WAIT : PLAN_RETRIEVE;
         return PLAN_KEEP;
@@ -119,10 +137,10 @@ static enum plan_action action_of_known(const struct pop3_entry *entry, const st
     }
     if (resized)
         return PLAN_COMPARE;
+    /* A server that forgot a UID may give it to another message, which would be deleted unread, or kept. */
     if (!plan_may_delete(row, limits))
-        return PLAN_KEEP;
-    /* A server that forgot a UID may give it to another message, which would be deleted unread. */
-    return entry->has_octets && !row->absent && !row->returned ? PLAN_DELETE : PLAN_COMPARE;
+        return away && may_be_reread(entry, row, limits) ? PLAN_COMPARE : PLAN_KEEP;
+    return entry->has_octets && !away ? PLAN_DELETE : PLAN_COMPARE;
 }
 
 static void decide(struct plan_item *item, const struct pop3_entry *entry, const struct history_row *row,
@@ -212,7 +230,9 @@ static void merge(struct plan *plan, struct pop3_entry *const *sorted, size_t co
             note_absent(plan, &rows->rows[row++]);
         if (row < rows->count && order == 0) {
             found = &rows->rows[row++];
-            if (found->absent)
+            if (found->absent && plan_another(sorted[i], found))
+                plan->another[plan->another_count++] = found->id;
+            else if (found->absent)
                 plan->present[plan->present_count++] = found->id;
         }
         decide(&plan->items[plan->count++], sorted[i], found, limits);
@@ -231,8 +251,10 @@ int plan_make(struct plan *plan, const struct pop3_listing *listing, const struc
     *plan = (struct plan){0};
     plan->items = calloc(listing->count + 1, sizeof(*plan->items));
     plan->present = malloc((rows->count + 1) * sizeof(*plan->present));
+    plan->another = malloc((rows->count + 1) * sizeof(*plan->another));
     plan->absent = malloc((rows->count + 1) * sizeof(*plan->absent));
-    if (sorted == NULL || plan->items == NULL || plan->present == NULL || plan->absent == NULL) {
+    if (sorted == NULL || plan->items == NULL || plan->present == NULL || plan->another == NULL ||
+        plan->absent == NULL) {
         free(sorted);
         plan_free(plan);
         return -1;
@@ -254,6 +276,7 @@ void plan_free(struct plan *plan)
 {
     free(plan->items);
     free(plan->present);
+    free(plan->another);
     free(plan->absent);
     *plan = (struct plan){0};
 }

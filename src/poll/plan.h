@@ -18,7 +18,7 @@
 enum plan_action {
     PLAN_RETRIEVE, /* new, or still owed to somebody: RETR and deliver */
     PLAN_COMPARE,  /* known UID, but another size, deleted already, or to be deleted after an absence: RETR;
-                      equal: as known; else new mail */
+                      equal: as known; else new mail. Where mail is kept: after any absence */
     PLAN_IDENTIFY, /* no UID, one that stands twice, or an unknown header: RETR, then look the digest up */
     PLAN_DELETE,   /* delivered and not kept: DELE only */
     PLAN_NOTICE,   /* over max_size: its header is delivered (TOP) */
@@ -53,6 +53,8 @@ struct plan {
     size_t count;
     int64_t *present; /* rows to be marked as listed again / not listed any more */
     size_t present_count;
+    int64_t *another; /* as present, and plan_another() */
+    size_t another_count;
     int64_t *absent;
     size_t absent_count;
     size_t actions[PLAN_LATER + 1]; /* how many items of each kind */
@@ -66,6 +68,10 @@ void plan_free(struct plan *plan);
 
 /* Whether the message is over max_size. */
 bool plan_oversize(const struct pop3_entry *entry, const struct plan_limits *limits);
+
+/* Whether a UID that was not listed for a while came back with another size: another message has it now. Where
+ * either size is unknown, that is not known. */
+bool plan_another(const struct pop3_entry *entry, const struct history_row *row);
 
 /* Whether its next try is not due yet: after its first refusal a message is tried again in the next run. now:
  * seconds since the epoch. */

@@ -120,8 +120,11 @@ struct history_new {
 struct history_plan {
     struct history_new *fresh; /* inserted as LISTED */
     size_t fresh_count;
-    const int64_t *present; /* rows listed now that were marked absent: returned, unless still owed */
+    const int64_t *present; /* rows listed now that were marked absent: returned, if they were delivered */
     size_t present_count;
+    const int64_t *another; /* rows listed now that were marked absent, with another size: returned, whatever
+                               their state */
+    size_t another_count;
     const int64_t *absent; /* rows not listed any more: marked with the time, GONE ones deleted */
     size_t absent_count;
     int64_t forget_before; /* rows absent since before this time are deleted; 0: none */

@@ -59,6 +59,7 @@ static int write_plan(struct history *history, void *context, struct fault *faul
     if (for_ids(history, SQL_MAILBOX_ATTEMPT, &planning->mailbox, 1, planning->now, fault) < 0)
         return -1;
     if (for_ids(history, SQL_MESSAGE_PRESENT, plan->present, plan->present_count, 0, fault) < 0 ||
+        for_ids(history, SQL_MESSAGE_RETURNED, plan->another, plan->another_count, 0, fault) < 0 ||
         for_ids(history, SQL_MESSAGE_VANISH, plan->absent, plan->absent_count, 0, fault) < 0 ||
         for_ids(history, SQL_MESSAGE_ABSENT, plan->absent, plan->absent_count, planning->now, fault) < 0)
         return -1;

@@ -94,6 +94,7 @@ const char *const history_sql[SQL_COUNT] = {
     [SQL_MESSAGE_ADD] = "INSERT INTO message(mailbox, uid, octets, state, owed, first_seen)"
                         " VALUES (?1, ?2, ?3, 0, ?4, ?5)",
     [SQL_MESSAGE_PRESENT] = "UPDATE message SET absent = 0, returned = state IN (1, 4) WHERE id = ?1",
+    [SQL_MESSAGE_RETURNED] = "UPDATE message SET absent = 0, returned = 1 WHERE id = ?1",
     [SQL_MESSAGE_VANISH] = "DELETE FROM message WHERE id = ?1 AND state = 2",
     [SQL_MESSAGE_ABSENT] = "UPDATE message SET absent = ?2 WHERE id = ?1 AND absent = 0",
     [SQL_MESSAGE_FORGET] = "DELETE FROM message WHERE mailbox = ?1 AND absent <> 0 AND absent < ?2",

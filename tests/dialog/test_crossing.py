@@ -422,7 +422,7 @@ class Identity(Case):
         for listed in (messages, [], messages):
             pop3.mailboxes["thomas"].messages = list(listed)
             self.ferry(env=shifted(0))
-        self.assertEqual(len(pop3.commands("RETR")), 3)
+        self.assertEqual(len(pop3.commands("RETR")), 6)
         self.ferry(env=shifted(4 * 86400))
         self.assertEqual((len(pop3.commands("RETR")), pop3.left("thomas")), (6, []))
         self.assert_arrived(self.smtp_server, letters(3))

@@ -354,6 +354,76 @@ class Identity(Case):
                 self.assert_arrived(smtp, sent)
 
 
+class ReusedUids(Case):
+    """A UID that was free for a run belongs to another message when it is listed again."""
+
+    def boxes(self, pop3, *boxes, status=(0,)):
+        for n, box in enumerate(boxes):
+            pop3.mailboxes["thomas"].messages = [Message(octets, uid=uid) for uid, octets in box.items()]
+            self.ferry(status=status[n] if n < len(status) else 0)
+
+    def test_new_mail_of_the_same_size_comes_where_mail_is_kept(self):
+        pop3, smtp = self.pop3([]), self.smtp()
+        self.fetchrc(pop3, smtp, keep=True)
+        self.assertEqual(len(letter(1)), len(letter(3)))
+        again = {"u2": letter(2), "u1": letter(3)}
+        self.boxes(pop3, {"u1": letter(1), "u2": letter(2)}, {"u2": letter(2)}, again)
+        self.assert_arrived(smtp, letters(3))
+        pop3.sessions.clear()
+        self.boxes(pop3, again)
+        self.assertEqual(pop3.commands("RETR"), [])
+
+    @cases({"with sizes": True, "without sizes": False})
+    def test_kept_mail_that_was_gone_is_read_once_and_not_delivered(self, sizes):
+        sent = letters(3)
+        pop3, smtp = self.pop3(sent), self.smtp()
+        bare = [] if sizes else [At("LIST").reply(b"+OK\r\n1\r\n2\r\n3\r\n.\r\n")]
+        pop3.rules = bare
+        self.fetchrc(pop3, smtp, keep=True, max_messages=3)
+        self.ferry()
+        pop3.rules = [At("STAT").reply(b"+OK 0 0\r\n"), At("LIST").reply(b"+OK\r\n.\r\n"),
+                      At("UIDL").reply(b"+OK\r\n.\r\n")]
+        self.ferry()
+        pop3.rules = bare
+        pop3.sessions.clear()
+        self.ferry()
+        self.assertEqual(len(pop3.commands("RETR")), 3)
+        self.ferry()
+        self.assertEqual(len(pop3.commands("RETR")), 3)
+        self.assert_arrived(smtp, sent)
+
+    def test_new_mail_of_another_size_comes_though_the_uid_was_marked_as_seen(self):
+        pop3, smtp = self.pop3([Message(letter(n), uid=f"u{n}") for n in (1, 2)]), self.smtp()
+        self.fetchrc(pop3, smtp)
+        self.ferry("history", "--seen", "--yes", "thomas")
+        fresh = letter(3, size=5000)
+        self.boxes(pop3, {"u2": letter(2)}, {"u2": letter(2), "u1": letter(1)}, {"u2": letter(2)})
+        self.assert_arrived(smtp, [])
+        self.boxes(pop3, {"u2": letter(2), "u1": fresh})
+        self.assert_arrived(smtp, [fresh])
+        self.assertEqual(pop3.left("thomas"), [letter(2)])
+
+    def test_another_large_message_has_a_notice_of_its_own_even_if_that_is_put_off(self):
+        pop3, smtp = self.pop3([]), self.smtp()
+        self.fetchrc(pop3, smtp, max_size="10k", oversize="headers")
+        self.boxes(pop3, {"u1": letter(1, size=20_000)}, {})
+        smtp.judge = lambda m: b"451 4.3.0 later\r\n"
+        large = letter(2, size=30_000)
+        again = {"u1": large}
+        self.boxes(pop3, again, status=(RETRY,))
+        smtp.judge = None
+        self.boxes(pop3, again, again)
+        self.assertEqual([m.octets.count(b"X-Popferry-Oversize: %d\r" % len(large)) for m in smtp.accepted], [0, 1])
+
+    def test_another_message_does_not_wait_for_one_that_was_refused(self):
+        pop3, smtp = self.pop3([]), self.smtp()
+        self.fetchrc(pop3, smtp)
+        smtp.judge = lambda m: b"554 5.7.1 never\r\n" if b"letter 1" in m.octets else None
+        refused, fresh = {"u1": letter(1)}, letter(2, size=5000)
+        self.boxes(pop3, refused, refused, {}, {"u1": fresh}, status=(REFUSED, REFUSED))
+        self.assert_arrived(smtp, [fresh])
+
+
 class Sizes(Case):
     """LIST's numbers are only a hint."""
 

@@ -97,13 +97,73 @@ static void delivered_mail_that_was_absent_in_between_is_compared_before_it_is_d
         absent.absent = returned.returned = true;
         assert_int_equal(action_of(entry(1, "a", 10), &absent, &delete_mode), PLAN_COMPARE);
         assert_int_equal(action_of(entry(1, "a", 10), &returned, &delete_mode), PLAN_COMPARE);
-        assert_int_equal(action_of(entry(1, "a", 10), &absent, &keep_mode), PLAN_KEEP);
-        assert_int_equal(action_of(entry(1, "a", 10), &returned, &keep_mode), PLAN_KEEP);
-        assert_int_equal(action_of(entry(1, "a", 10), &returned, &aged), PLAN_KEEP);
         absent.delivered = returned.delivered = NOW - 86400;
         assert_int_equal(action_of(entry(1, "a", 10), &absent, &aged), PLAN_COMPARE);
         assert_int_equal(action_of(entry(1, "a", 10), &returned, &aged), PLAN_COMPARE);
     }
+}
+
+static void kept_mail_that_was_absent_in_between_is_compared_if_it_can_be(void **state)
+{
+    const struct plan_limits young = {.now = NOW, .keep_days = 1};
+    const struct plan_limits small = {.now = NOW, .keep = true, .max_size = 9};
+    struct pop3_entry unsized = {.number = 1, .uid = "a"};
+    struct history_row absent = row(1, "a", HISTORY_RECORDED, 10);
+    struct history_row returned = absent;
+
+    (void)state;
+    absent.absent = returned.returned = true;
+    assert_int_equal(action_of(entry(1, "a", 10), &absent, &keep_mode), PLAN_KEEP); /* with what? */
+    absent.has_digest = returned.has_digest = true;
+    assert_int_equal(action_of(entry(1, "a", 10), &absent, &keep_mode), PLAN_COMPARE);
+    assert_int_equal(action_of(entry(1, "a", 10), &returned, &keep_mode), PLAN_COMPARE);
+    assert_int_equal(action_of(entry(1, "a", 10), &returned, &young), PLAN_COMPARE);
+    assert_int_equal(action_of(unsized, &returned, &keep_mode), PLAN_COMPARE);
+    assert_int_equal(action_of(entry(1, "a", 10), &returned, &small), PLAN_KEEP);
+}
+
+static void a_uid_that_comes_back_with_another_size_is_new_mail(void **state)
+{
+    const struct plan_limits notice = {.now = NOW, .max_size = 9, .notice = true};
+    struct history_row seen = row(1, "a", HISTORY_SEEN, 10);
+    struct history_row noticed = row(1, "a", HISTORY_NOTICED, 10);
+    struct history_row refused = row(1, "a", HISTORY_LISTED, 10);
+    struct plan plan;
+    struct pop3_entry listed = entry(1, "a", 11);
+
+    (void)state;
+    refused.refusals = 2;
+    refused.retry_at = NOW + 1;
+    assert_int_equal(action_of(listed, &seen, &delete_mode), PLAN_KEEP); /* there all the time */
+    assert_int_equal(action_of(listed, &noticed, &notice), PLAN_KEEP);
+    assert_int_equal(action_of(listed, &refused, &delete_mode), PLAN_WAIT);
+    seen.absent = noticed.absent = refused.returned = true;
+    assert_int_equal(action_of(listed, &seen, &delete_mode), PLAN_RETRIEVE);
+    assert_int_equal(action_of(listed, &seen, &notice), PLAN_NOTICE);
+    assert_int_equal(action_of(listed, &noticed, &notice), PLAN_NOTICE);
+    assert_int_equal(action_of(listed, &noticed, &delete_mode), PLAN_RETRIEVE);
+    assert_int_equal(action_of(listed, &refused, &delete_mode), PLAN_RETRIEVE);
+    assert_int_equal(action_of(entry(1, "a", 10), &seen, &delete_mode), PLAN_KEEP);
+    assert_int_equal(action_of(entry(1, "a", 10), &noticed, &notice), PLAN_KEEP);
+    assert_int_equal(action_of(entry(1, "a", 10), &refused, &delete_mode), PLAN_WAIT);
+    plan = make(&listed, 1, &seen, 1, &delete_mode);
+    assert_int_equal(plan.another_count, 1);
+    assert_int_equal(plan.present_count, 0);
+    plan_free(&plan);
+    seen.has_digest = true;
+    assert_int_equal(action_of(listed, &seen, &delete_mode), PLAN_COMPARE);
+}
+
+static void without_sizes_seen_mail_stays_seen(void **state)
+{
+    struct pop3_entry unsized = {.number = 1, .uid = "a"};
+    struct history_row seen = row(1, "a", HISTORY_SEEN, 10);
+
+    (void)state;
+    seen.absent = seen.returned = true;
+    assert_int_equal(action_of(unsized, &seen, &delete_mode), PLAN_KEEP);
+    seen.octets = 0; /* imported */
+    assert_int_equal(action_of(entry(1, "a", 11), &seen, &delete_mode), PLAN_KEEP);
 }
 
 /* Digit `at` of n, written with so many different ones. */
@@ -151,9 +211,9 @@ static void nothing_is_deleted_unread_but_what_was_there_all_the_time(void **sta
         }
         if (known.state == HISTORY_GONE)
             assert_true(action == PLAN_COMPARE || (action == PLAN_OVERSIZE && plan_oversize(&listed, &limits)));
-        else if (known.state == HISTORY_SEEN)
+        else if (known.state == HISTORY_SEEN && !plan_another(&listed, &known))
             assert_int_equal(action, PLAN_KEEP);
-        else if (known.state == HISTORY_LISTED || known.state == HISTORY_NOTICED)
+        else if (known.state == HISTORY_LISTED || known.state == HISTORY_NOTICED || known.state == HISTORY_SEEN)
             assert_int_not_equal(action, PLAN_COMPARE);
         else
             assert_int_not_equal(action, PLAN_RETRIEVE);
@@ -265,6 +325,38 @@ static void max_messages_leaves_the_rest_for_later(void **state)
     plan_free(&plan);
 }
 
+static void max_messages_starves_nothing_behind_what_is_tried_in_vain(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, "a", 1), entry(2, "b", 1), entry(3, "c", 1)};
+    struct history_row rows[] = {row(1, "a", HISTORY_LISTED, 1), row(2, "b", HISTORY_LISTED, 1)};
+    struct plan_limits limits = {.now = NOW, .max_messages = 1};
+    struct plan plan;
+
+    (void)state;
+    rows[0].stumbles = 2;
+    rows[1].stumbles = 1;
+    plan = make(entries, 3, rows, 2, &limits);
+    assert_int_equal(plan.items[0].entry->number, 3);
+    assert_int_equal(plan.items[1].entry->number, 2);
+    assert_int_equal(plan.items[1].action, PLAN_LATER);
+    plan_free(&plan);
+}
+
+static void what_is_compared_does_not_count_for_max_messages_while_mail_is_kept(void **state)
+{
+    struct pop3_entry entries[] = {entry(1, "a", 2), entry(2, "b", 2), entry(3, "c", 1), entry(4, "d", 1)};
+    struct history_row rows[] = {row(1, "a", HISTORY_RECORDED, 1), row(2, "b", HISTORY_RECORDED, 1)};
+    struct plan_limits limits = {.now = NOW, .keep = true, .max_messages = 1};
+    struct plan plan;
+
+    (void)state;
+    plan = make(entries, 4, rows, 2, &limits);
+    assert_int_equal(plan.actions[PLAN_COMPARE], 2);
+    assert_int_equal(plan.items[2].action, PLAN_RETRIEVE);
+    assert_int_equal(plan.items[3].action, PLAN_LATER);
+    plan_free(&plan);
+}
+
 static void rows_that_are_not_listed_any_more_are_absent(void **state)
 {
     struct pop3_entry entries[] = {entry(1, "b", 1)};
@@ -325,38 +417,6 @@ static void what_may_be_known_does_not_count_for_max_messages_while_mail_is_kept
     assert_int_equal(plan.actions[PLAN_RETRIEVE], 1);
     assert_int_equal(plan.actions[PLAN_LATER], 1);
     assert_int_equal(plan.items[0].entry->number, 2); /* LAST says that nobody has read it */
-static void max_messages_starves_nothing_behind_what_is_tried_in_vain(void **state)
-{
-    struct pop3_entry entries[] = {entry(1, "a", 1), entry(2, "b", 1), entry(3, "c", 1)};
-    struct history_row rows[] = {row(1, "a", HISTORY_LISTED, 1), row(2, "b", HISTORY_LISTED, 1)};
-    struct plan_limits limits = {.now = NOW, .max_messages = 1};
-    struct plan plan;
-
-    (void)state;
-    rows[0].stumbles = 2;
-    rows[1].stumbles = 1;
-    plan = make(entries, 3, rows, 2, &limits);
-    assert_int_equal(plan.items[0].entry->number, 3);
-    assert_int_equal(plan.items[1].entry->number, 2);
-    assert_int_equal(plan.items[1].action, PLAN_LATER);
-    plan_free(&plan);
-}
-
-static void what_is_compared_does_not_count_for_max_messages_while_mail_is_kept(void **state)
-{
-    struct pop3_entry entries[] = {entry(1, "a", 2), entry(2, "b", 2), entry(3, "c", 1), entry(4, "d", 1)};
-    struct history_row rows[] = {row(1, "a", HISTORY_RECORDED, 1), row(2, "b", HISTORY_RECORDED, 1)};
-    struct plan_limits limits = {.now = NOW, .keep = true, .max_messages = 1};
-    struct plan plan;
-
-    (void)state;
-    plan = make(entries, 4, rows, 2, &limits);
-    assert_int_equal(plan.actions[PLAN_COMPARE], 2);
-    assert_int_equal(plan.items[2].action, PLAN_RETRIEVE);
-    assert_int_equal(plan.items[3].action, PLAN_LATER);
-    plan_free(&plan);
-}
-
     plan_free(&plan);
     limits.keep = false;
     assert_int_equal(plan_make(&plan, &listing, &rows, &limits), 0);
@@ -373,6 +433,9 @@ int main(void)
         cmocka_unit_test(delivered_mail_is_only_deleted),
         cmocka_unit_test(delivered_mail_of_another_size_is_compared),
         cmocka_unit_test(delivered_mail_that_was_absent_in_between_is_compared_before_it_is_deleted),
+        cmocka_unit_test(kept_mail_that_was_absent_in_between_is_compared_if_it_can_be),
+        cmocka_unit_test(a_uid_that_comes_back_with_another_size_is_new_mail),
+        cmocka_unit_test(without_sizes_seen_mail_stays_seen),
         cmocka_unit_test(nothing_is_deleted_unread_but_what_was_there_all_the_time),
         cmocka_unit_test(a_deleted_message_that_is_listed_all_the_same_is_compared),
         cmocka_unit_test(kept_and_seen_mail_is_skipped),
@@ -382,6 +445,8 @@ int main(void)
         cmocka_unit_test(large_mail_stays_or_is_told_of),
         cmocka_unit_test(the_oldest_come_first_and_those_that_stumbled_last),
         cmocka_unit_test(max_messages_leaves_the_rest_for_later),
+        cmocka_unit_test(max_messages_starves_nothing_behind_what_is_tried_in_vain),
+        cmocka_unit_test(what_is_compared_does_not_count_for_max_messages_while_mail_is_kept),
         cmocka_unit_test(rows_that_are_not_listed_any_more_are_absent),
         cmocka_unit_test(a_uid_that_stands_twice_identifies_nothing),
         cmocka_unit_test(an_unknown_header_is_looked_up_by_the_whole_message),
@@ -390,5 +455,3 @@ int main(void)
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
-        cmocka_unit_test(max_messages_starves_nothing_behind_what_is_tried_in_vain),
-        cmocka_unit_test(what_is_compared_does_not_count_for_max_messages_while_mail_is_kept),

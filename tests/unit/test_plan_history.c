@@ -103,6 +103,8 @@ static void commit(struct place *place, const struct plan *plan, int64_t *ids)
     struct history_plan changes = {.fresh = fresh,
                                    .present = plan->present,
                                    .present_count = plan->present_count,
+                                   .another = plan->another,
+                                   .another_count = plan->another_count,
                                    .absent = plan->absent,
                                    .absent_count = plan->absent_count};
     size_t i, n = 0;
@@ -160,6 +162,10 @@ static void run(struct place *place, struct server *server, const struct way *wa
             deleted[count] = &plan.items[i];
             gone[count++] = ids[i];
         }
+    }
+    for (i = 0; i < UIDS && !way->killed && !way->hidden && way->limits.max_messages == 0; i++) {
+        if (server->content[i] != 0 && !server->delivered[server->content[i]])
+            fail_msg("message %u under UID %s was passed over", server->content[i], names[i]);
     }
     quit(place, server, deleted, gone, count, way);
     plan_free(&plan);
