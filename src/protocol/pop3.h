@@ -72,8 +72,8 @@ struct pop3_listing {
 };
 /* Where PIPELINING was announced in one batch, else one by one. A message is what LIST or UIDL names; STAT is
  * only a hint. Of a number that LIST names twice the first line counts; one that UIDL gives two different
- * UIDs has none. More than 1,000,000 messages or 64 MiB of UIDs are FAULT_PROTOCOL. A refused LIST is a
- * fault, and so is a refused UIDL where CAPA announced it or the server calls the refusal passing: taking
+ * UIDs has none. More than 1,000,000 messages, 64 MiB of UIDs or 128 MiB of answer are FAULT_PROTOCOL. A
+ * refused LIST is a fault, and so is a refused UIDL where CAPA announced it or the server calls the refusal passing: taking
  * that for "no UIDL" would bring kept mail again. Nothing may be owed. */
 int pop3_list(struct pop3 *pop3, struct pop3_listing *listing, struct fault *fault);
 void pop3_listing_free(struct pop3_listing *listing);

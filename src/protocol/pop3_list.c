@@ -6,7 +6,9 @@
 
 #define ENTRIES_MAX 1000000
 #define UIDS_MAX (64 * 1024 * 1024)
-#define CAPABILITIES_MAX 1000 /* lines */
+#define LISTING_OCTETS_MAX (128 * 1024 * 1024) /* a million UIDs of RFC 1939's 70 octets fit */
+#define CAPABILITIES_MAX 1000                  /* lines */
+#define CAPABILITIES_OCTETS_MAX (1024 * 1024)
 #define UNKNOWN UINT64_MAX
 
 /* One usable line of LIST or UIDL. */
@@ -101,18 +103,19 @@ static int take_capability(struct survey *survey, const char *line, size_t len, 
 }
 
 /* The lines of a multi-line answer up to the one with a dot alone. A line that is too long for any use is
- * passed over. */
-static int read_lines(struct survey *survey, const char *stage, size_t most,
+ * passed over, but its octets count: a million of such lines would never end. */
+static int read_lines(struct survey *survey, const char *stage, size_t most, uint64_t most_octets,
                       int (*take)(struct survey *, const char *, size_t, struct fault *), struct fault *fault)
 {
     struct pop3 *pop3 = survey->pop3;
+    uint64_t before = wire_received(pop3->wire);
     size_t count;
     char *line;
     size_t len;
     bool cut;
 
     wire_mark(pop3->wire);
-    for (count = 0; count <= most; count++) {
+    for (count = 0; count <= most && wire_received(pop3->wire) - before <= most_octets; count++) {
         if (wire_answer_line(pop3->wire, &line, &len, &cut, fault) < 0)
             return -1;
         if (len == 1 && line[0] == '.')
@@ -154,7 +157,7 @@ static int read_uidl(struct survey *survey, struct fault *fault)
         return -1;
     if (status.status == POP3_OK) {
         survey->listing->has_uidl = true;
-        return read_lines(survey, "UIDL", ENTRIES_MAX, take_uid, fault);
+        return read_lines(survey, "UIDL", ENTRIES_MAX, LISTING_OCTETS_MAX, take_uid, fault);
     }
     if (!is_empty(survey) &&
         (pop3->capabilities.uidl || (status.code != POP3_CODE_NONE && status.code != POP3_CODE_OTHER)))
@@ -169,7 +172,7 @@ static int read_list(struct survey *survey, struct fault *fault)
     if (pop3_read_status(survey->pop3, "LIST", 0, false, &status, fault) < 0)
         return -1;
     if (status.status == POP3_OK)
-        return read_lines(survey, "LIST", ENTRIES_MAX, take_size, fault);
+        return read_lines(survey, "LIST", ENTRIES_MAX, LISTING_OCTETS_MAX, take_size, fault);
     return is_empty(survey) ? 0 : pop3_refused(survey->pop3, "LIST", "LIST", false, &status, fault);
 }
 
@@ -182,7 +185,7 @@ static int read_capa(struct survey *survey, struct fault *fault)
     if (status.status != POP3_OK)
         return 0;
     survey->pop3->capabilities = (struct pop3_capabilities){.known = true};
-    return read_lines(survey, "CAPA", CAPABILITIES_MAX, take_capability, fault);
+    return read_lines(survey, "CAPA", CAPABILITIES_MAX, CAPABILITIES_OCTETS_MAX, take_capability, fault);
 }
 
 /* LAST (RFC 1225): a hint where there are no UIDs. */

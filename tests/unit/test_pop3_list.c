@@ -307,6 +307,46 @@ static void more_than_a_million_messages_are_not_believed(void **state)
     free(list);
 }
 
+/* Lines that are passed over, each of 8 MiB. */
+static void octets_without_end_are_not_read(const struct step *before, size_t count, unsigned repeat,
+                                            const char *words)
+{
+    static char line[8 * 1024 * 1024];
+    struct step steps[8];
+    size_t i;
+
+    for (i = 0; i < count; i++)
+        steps[i] = before[i];
+    memset(line, 'x', sizeof(line));
+    line[sizeof(line) - 1] = '\n';
+    steps[count] = (struct step){.send = line, .len = sizeof(line), .repeat = repeat};
+    list_fails(steps, count + 1, FAULT_PROTOCOL, words);
+}
+
+static void a_listing_is_bounded_in_octets_too(void **state)
+{
+    static const struct step uidl[] = {GREETING,
+                                       NO_CAPA,
+                                       {.expect = "STAT", .send = "+OK 1 3\r\n"},
+                                       {.expect = "UIDL", .send = "+OK\r\n"}};
+    static const struct step list[] = {GREETING,
+                                       NO_CAPA,
+                                       {.expect = "STAT", .send = "+OK 1 3\r\n"},
+                                       {.expect = "UIDL", .send = "+OK\r\n.\r\n"},
+                                       {.expect = "LIST", .send = "+OK\r\n"}};
+    static const struct step capa[] = {GREETING,
+                                       CAPA_UIDL,
+                                       {.expect = "STAT", .send = "+OK 0 0\r\n"},
+                                       {.expect = "UIDL", .send = "+OK\r\n.\r\n"},
+                                       {.expect = "LIST", .send = "+OK\r\n.\r\n"},
+                                       {.expect = "CAPA", .send = "+OK\r\n"}};
+
+    (void)state;
+    octets_without_end_are_not_read(uidl, COUNT(uidl), 20, "UIDL with more than can be true");
+    octets_without_end_are_not_read(list, COUNT(list), 20, "LIST with more than can be true");
+    octets_without_end_are_not_read(capa, COUNT(capa), 2, "CAPA with more than can be true");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_line_of_a_megabyte_is_passed_over),
         cmocka_unit_test(ten_times_the_messages_take_no_more_than_some_ten_times_as_long),
         cmocka_unit_test(more_than_a_million_messages_are_not_believed),
+        cmocka_unit_test(a_listing_is_bounded_in_octets_too),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
