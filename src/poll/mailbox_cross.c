@@ -37,14 +37,20 @@ static size_t memory_limit(const struct mailbox *mailbox)
     return limit > MESSAGE_MEMORY ? MESSAGE_MEMORY : limit;
 }
 
+/* What a message of so many octets costs in memory. */
+static uint64_t memory_cost(const struct mailbox *mailbox, uint64_t octets, bool in_file)
+{
+    return (in_file ? SPILLED_MEMORY : octets) + sizeof(struct delivery_job) + JOB_EXTRAS +
+           mailbox->account->recipients.count * sizeof(struct smtp_rcpt);
+}
+
 static bool charge(struct mailbox *mailbox, size_t index)
 {
     struct mailbox_item *item = &mailbox->items[index];
     const struct pop3_entry *entry = entry_of(mailbox, index);
     uint64_t octets = entry->has_octets ? entry->octets : UNLISTED_OCTETS;
     bool large = octets > memory_limit(mailbox);
-    uint64_t memory = (large ? SPILLED_MEMORY : octets) + sizeof(struct delivery_job) + JOB_EXTRAS +
-                      mailbox->account->recipients.count * sizeof(struct smtp_rcpt);
+    uint64_t memory = memory_cost(mailbox, octets, large);
     uint64_t file = large ? octets : 0;
 
     if (mailbox->under_way > 0 &&
@@ -58,6 +64,26 @@ static bool charge(struct mailbox *mailbox, size_t index)
     mailbox->file += file;
     mailbox->under_way++;
     return true;
+}
+
+/* It has come, and may be larger than it was listed. */
+static void charge_the_rest(struct mailbox *mailbox, size_t index, const struct message *message)
+{
+    struct mailbox_item *item = &mailbox->items[index];
+    struct message_part parts[2];
+    bool in_file = message_parts(message, parts) < 0;
+    uint64_t octets = message_stuffed_octets(message);
+    uint64_t memory = memory_cost(mailbox, octets, in_file);
+    uint64_t file = in_file ? octets : 0;
+
+    if (memory > item->memory) {
+        mailbox->memory += memory - item->memory;
+        item->memory = memory;
+    }
+    if (file > item->file) {
+        mailbox->file += file - item->file;
+        item->file = file;
+    }
 }
 
 void mailbox_release(struct mailbox *mailbox, size_t index)
@@ -110,6 +136,20 @@ static int ask(struct mailbox *mailbox, enum pop3_verb verb, size_t item, struct
     if (push_question(mailbox, verb, item) < 0)
         return fault_set(fault, FAULT_OF_MAILBOX, FAULT_INTERNAL, "RETR", "out of memory");
     return pop3_ask(mailbox->pop3, verb, entry_of(mailbox, item)->number, 0, fault);
+}
+
+/* What came is so much larger than listed that the messages on their way must wait in the socket until a
+ * delivery makes room. A server that counts line ends as one octet lists a little less than it sends. */
+static bool overfull(const struct mailbox *mailbox)
+{
+    enum pop3_verb verb;
+
+    if (mailbox->delivering == 0 || mailbox->question_count == 0 ||
+        (mailbox->file <= mailbox->params->file_window / 8 * 9 &&
+         mailbox->memory <= mailbox->params->window * 2))
+        return false;
+    verb = mailbox->questions[mailbox->question_first].verb;
+    return verb == POP3_RETR || verb == POP3_TOP;
 }
 
 static struct mailbox_question pop_question(struct mailbox *mailbox)
@@ -319,6 +359,7 @@ static void on_retrieved(struct mailbox *mailbox, size_t item, const struct pop3
     } else if (message != NULL) {
         mailbox->retrieved_only++;
         progress_add(mailbox->params->progress, mailbox->slot, 1, entry_of(mailbox, item)->octets);
+        charge_the_rest(mailbox, item, message);
         mailbox_hand_over(mailbox, item, message);
     } else if (mailbox->items[item].state == ITEM_ASKED) {
         on_dropped(mailbox, item);
@@ -385,13 +426,12 @@ struct message *mailbox_retrieve(struct mailbox *mailbox, size_t item)
 /* Deliveries are slow: keep the POP3 server from hanging up. */
 void mailbox_keep_alive(struct mailbox *mailbox)
 {
-    struct pop3_reply reply;
     struct fault fault;
 
     if (mailbox->pop3 == NULL ||
         clock_ms() - mailbox->noop_at < connect_noop_ms(mailbox->params->config))
         return;
-    if (pop3_ask(mailbox->pop3, POP3_NOOP, 0, 0, &fault) < 0 || pop3_reply(mailbox->pop3, &reply, &fault) < 0)
+    if (pop3_noop(mailbox->pop3, &fault) < 0)
         mailbox_lost(mailbox, &fault);
     mailbox->noop_at = clock_ms();
 }
@@ -402,7 +442,7 @@ static size_t worth_waking(const struct mailbox *mailbox)
 {
     if (mailbox->pop3 == NULL || !pop3_pipelining(mailbox->pop3))
         return 1;
-    return mailbox->full ? mailbox->delivering / 4 + 1 : mailbox->delivering;
+    return mailbox->full || overfull(mailbox) ? mailbox->delivering / 4 + 1 : mailbox->delivering;
 }
 
 static void collect(struct mailbox *mailbox, unsigned wait_ms)
@@ -429,7 +469,7 @@ void mailbox_cross(struct mailbox *mailbox)
         collect(mailbox, 0);
         if (ask_messages(mailbox) < 0 || mailbox_ask_deletions(mailbox, false) < 0)
             continue; /* the session is lost, but what is being delivered comes back all the same */
-        if (mailbox->pop3 != NULL && mailbox->question_count > 0)
+        if (mailbox->pop3 != NULL && mailbox->question_count > 0 && !overfull(mailbox))
             (void)mailbox_read_reply(mailbox);
         else if (mailbox->delivering > 0) {
             collect(mailbox, OUTBOX_WAIT_MS);

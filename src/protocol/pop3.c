@@ -314,6 +314,17 @@ int pop3_reply(struct pop3 *pop3, struct pop3_reply *reply, struct fault *fault)
     return 0;
 }
 
+int pop3_noop(struct pop3 *pop3, struct fault *fault)
+{
+    struct pop3_status_line status;
+
+    if (pop3->sent > 0 || pop3->in_body)
+        return 0;
+    if (pop3_quiet(pop3, fault) < 0 || wire_command(pop3->wire, fault, "NOOP") < 0)
+        return -1;
+    return pop3_read_status(pop3, "NOOP", 0, false, &status, fault);
+}
+
 /* ---- bodies ---- */
 
 static int drop(void *context, const char *data, size_t len)

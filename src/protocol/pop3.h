@@ -73,8 +73,8 @@ struct pop3_listing {
 /* Where PIPELINING was announced in one batch, else one by one. A message is what LIST or UIDL names; STAT is
  * only a hint. Of a number that LIST names twice the first line counts; one that UIDL gives two different
  * UIDs has none. More than 1,000,000 messages, 64 MiB of UIDs or 128 MiB of answer are FAULT_PROTOCOL. A
- * refused LIST is a fault, and so is a refused UIDL where CAPA announced it or the server calls the refusal passing: taking
- * that for "no UIDL" would bring kept mail again. Nothing may be owed. */
+ * refused LIST is a fault, and so is a refused UIDL where CAPA announced it or the server calls the refusal
+ * passing: taking that for "no UIDL" would bring kept mail again. Nothing may be owed. */
 int pop3_list(struct pop3 *pop3, struct pop3_listing *listing, struct fault *fault);
 void pop3_listing_free(struct pop3_listing *listing);
 
@@ -90,6 +90,10 @@ enum pop3_verb {
 /* Ask. Sent at once with the others that wait when pop3_send() is called, or the next reply is read. */
 int pop3_ask(struct pop3 *pop3, enum pop3_verb verb, unsigned number, unsigned lines, struct fault *fault);
 int pop3_send(struct pop3 *pop3, struct fault *fault);
+
+/* NOOP and its reply, ahead of what was asked and has not gone out yet. Nothing is sent where a reply is on its
+ * way: the server is not idle. */
+int pop3_noop(struct pop3 *pop3, struct fault *fault);
 
 /* How many replies are still to be read. */
 size_t pop3_owed(const struct pop3 *pop3);

@@ -160,3 +160,39 @@ class Idle(Case):
         self.ferry()
         self.assert_arrived(smtp, letters(2))
         self.assertEqual(pop3.left("thomas"), [])
+
+
+class Larger(Case):
+    """Messages of 4 MB that LIST gives ten octets, for one of sixteen accounts: its share of the temporary files is 8 MiB."""
+
+    def shores(self, count, **how):
+        self.sent = [letter(n, size=4_000_000) for n in range(1, count + 1)]
+        boxes = {"thomas": [Message(m, size=10) for m in self.sent], **{f"user{n}": [] for n in range(15)}}
+        pop3, smtp = self.pop3(boxes, **how), self.smtp()
+        self.fetchrc(pop3, smtp, top={"timeout": 6, "final_timeout": "30s", "jobs": 16, "jobs_per_host": 16},
+                     to={"connections": 1})
+        return pop3, smtp
+
+    def test_more_than_was_listed_waits_at_the_server_until_there_is_room(self):
+        pop3, smtp = self.shores(12)
+        seen = []
+
+        def judge(_):
+            if not seen:
+                self.wait_for(lambda: sum(s.sent_octets for s in pop3.sessions) >= 12 * 3_900_000, 2)
+                seen.append(sum(s.sent_octets for s in pop3.sessions))
+        smtp.judge = judge
+        self.assert_silent(self.ferry())
+        self.assertLess(seen[0], 32_000_000)    # the share, two messages, and what sockets hold
+        self.assert_arrived(smtp, self.sent)
+        self.assertEqual(pop3.left("thomas"), [])
+
+    def test_the_server_hears_noop_while_the_next_question_waits(self):
+        pop3, smtp = self.shores(5, caps=("UIDL",))
+        pop3.idle = 2
+        delays = [3.5]
+        smtp.judge = lambda _: smtp.stopping.wait(delays.pop()) and None if delays else None
+        self.assert_silent(self.ferry())
+        self.assertGreaterEqual(len(pop3.commands("NOOP")), 2)
+        self.assert_arrived(smtp, self.sent)
+        self.assertEqual(pop3.left("thomas"), [])

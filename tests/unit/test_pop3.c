@@ -196,6 +196,30 @@ static void an_answer_that_came_too_early_is_not_taken_for_the_next(void **state
     end(&fixture);
 }
 
+static void a_noop_goes_ahead_of_what_waits_but_not_between_question_and_answer(void **state)
+{
+    static const struct step steps[] = {GREETING,
+                                        NO_CAPA,
+                                        {.expect = "NOOP", .send = "+OK\r\n"},
+                                        {.expect = "DELE 1", .send = "+OK one\r\n"},
+                                        {.expect = "DELE 2", .send = "+OK two\r\n"},
+                                        {.expect = "NOOP", .send = "-ERR no such command\r\n"}};
+    struct fixture fixture;
+    struct fault fault;
+
+    (void)state;
+    begin(&fixture, steps, COUNT(steps), POP3_PIPELINING_AUTO);
+    assert_int_equal(pop3_ask(fixture.pop3, POP3_DELE, 1, 0, &fault), 0);
+    assert_int_equal(pop3_ask(fixture.pop3, POP3_DELE, 2, 0, &fault), 0);
+    assert_int_equal(pop3_noop(fixture.pop3, &fault), 0);
+    assert_int_equal(pop3_send(fixture.pop3, &fault), 0);
+    assert_int_equal(pop3_noop(fixture.pop3, &fault), 0);
+    next_reply(fixture.pop3, POP3_DELE, 1, "+OK one");
+    next_reply(fixture.pop3, POP3_DELE, 2, "+OK two");
+    assert_int_equal(pop3_noop(fixture.pop3, &fault), 0);
+    end(&fixture);
+}
+
 static void a_farewell_is_quoted(void **state)
 {
     static const struct step steps[] = {
@@ -243,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_lost_session_says_where_it_was),
         cmocka_unit_test(a_message_over_its_cap_is_the_messages_fault),
         cmocka_unit_test(an_answer_that_came_too_early_is_not_taken_for_the_next),
+        cmocka_unit_test(a_noop_goes_ahead_of_what_waits_but_not_between_question_and_answer),
         cmocka_unit_test(a_farewell_is_quoted),
         cmocka_unit_test(misuse_is_an_internal_fault),
     };
