@@ -177,8 +177,12 @@ static void lose(struct mailbox *mailbox, const struct fault *fault, bool blame_
         return;
     while (mailbox->question_count > 0) {
         struct mailbox_question question = pop_question(mailbox);
-        if (question.verb != POP3_RETR && question.verb != POP3_TOP)
+        if (question.verb != POP3_RETR && question.verb != POP3_TOP) {
+            if (blame_first)
+                mailbox->poison = question.item + 1;
+            blame_first = false;
             continue;
+        }
         mailbox_release(mailbox, question.item);
         mailbox->items[question.item].state = ITEM_LEFT;
         if (blame_first)

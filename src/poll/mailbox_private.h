@@ -90,6 +90,7 @@ struct mailbox {
     int64_t *gone;     /* rows whose DELE was accepted */
     size_t gone_count;
     size_t marked;     /* DELEs accepted */
+    size_t poison;     /* the item whose DELE ended the session, counted from 1; 0: none */
     size_t rejected;   /* items in state ITEM_REJECTED */
     size_t retrieved_only; /* retrieved and neither delivered nor known: EXPIRE 0 must not take them */
     int64_t noop_at;

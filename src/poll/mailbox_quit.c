@@ -125,6 +125,8 @@ static int renumber(struct mailbox *mailbox, const struct pop3_listing *listing)
             &mailbox->listing.entries[mailbox->plan.items[item].entry - mailbox->listing.entries];
         const struct pop3_entry *now = find(sorted, count, entry);
         mailbox->items[item].marked = false;
+        if (item + 1 == mailbox->poison)
+            continue;
         if (now == NULL) {
             mailbox->gone[changes.absent_count++] = mailbox->items[item].row;
             continue;
@@ -161,8 +163,9 @@ static int connect_again(struct mailbox *mailbox, struct fault *fault)
     }
 }
 
-/* A message that breaks every session that asks for it, or that must not go with QUIT, would keep all the
- * others from ever being deleted. So they get a session of their own, in which nothing is retrieved. */
+/* A message that breaks every session that asks for it or deletes it, or that must not go with QUIT, would
+ * keep all the others from ever being deleted. So they get a session of their own, in which nothing is
+ * retrieved, and the one whose DELE was not answered is left for the next run. */
 static void delete_in_another_session(struct mailbox *mailbox)
 {
     struct pop3_listing listing = {0};
@@ -185,12 +188,14 @@ void mailbox_quit(struct mailbox *mailbox)
 {
     if (mailbox->pop3 != NULL && !quit_would_lose_mail(mailbox)) {
         quit(mailbox);
-        return;
+        if (mailbox->pop3 != NULL || mailbox->poison == 0)
+            return;
     }
     if (mailbox->pop3 != NULL)
         log_line(LOG_LEVEL_INFO, mailbox->account->peer.title,
                  "no QUIT: the server would delete mail that was not delivered (EXPIRE 0)");
     /* Where there is a LOGIN-DELAY the server lets nobody in so soon. */
-    if (mailbox->deletable_count > 0 && mailbox->result.login_delay == 0 && !stop_requested())
+    if (mailbox->deletable_count > (mailbox->poison != 0) && mailbox->result.login_delay == 0 &&
+        !stop_requested())
         delete_in_another_session(mailbox);
 }

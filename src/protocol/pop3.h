@@ -91,8 +91,8 @@ enum pop3_verb {
 int pop3_ask(struct pop3 *pop3, enum pop3_verb verb, unsigned number, unsigned lines, struct fault *fault);
 int pop3_send(struct pop3 *pop3, struct fault *fault);
 
-/* NOOP and its reply, ahead of what was asked and has not gone out yet. Nothing is sent where a reply is on its
- * way: the server is not idle. */
+/* NOOP and its reply, ahead of what was asked and has not gone out yet. Nothing is sent where a reply is on
+ * its way: the server is not idle. */
 int pop3_noop(struct pop3 *pop3, struct fault *fault);
 
 /* How many replies are still to be read. */

@@ -316,6 +316,16 @@ class Deletion(FaultCase):
         self.recover(pop3, smtp)
         self.assertEqual(pop3.commands("RETR"), [])
 
+    @cases({"pipelined": {}, "one by one": {"pipelining": "off"}})
+    def test_a_dele_that_ends_the_session_holds_back_no_other(self, how):
+        pop3, smtp = self.shores(**how)
+        pop3.rules = [At("DELE", arg="2").close()]
+        self.ferry(status=RETRY)
+        self.assertEqual(pop3.left("thomas"), [self.sent[1]])
+        pop3.sessions.clear()
+        self.recover(pop3, smtp)
+        self.assertEqual(pop3.commands("RETR"), [])
+
     def test_quit_refused_means_that_the_deletions_do_not_stand(self):
         pop3, smtp = self.shores()
         pop3.rules = [At("QUIT").reply(b"-ERR some deleted messages not removed\r\n")]
