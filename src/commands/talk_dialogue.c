@@ -322,6 +322,7 @@ static int send_command(struct dialogue *dialogue, const char *line)
     if (line[at] == '\0') {
         echo(dialogue, line, strlen(line), false);
         typed_remember(&dialogue->typed, line);
+        wire_login_ended(wire);
         result = wire_command(wire, &fault, "%s", line);
     } else {
         char *open = strndup(line, at);

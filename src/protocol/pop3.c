@@ -163,15 +163,19 @@ int pop3_quiet(struct pop3 *pop3, struct fault *fault)
     int early = wire_early_octets(pop3->wire, fault);
     const char *data;
     size_t len;
+    char start[1024]; /* more than is quoted: a secret at the end of the quotation is seen whole */
     char quoted[256];
 
     if (early <= 0)
         return early;
     if (wire_peek(pop3->wire, &data, &len, fault) < 0)
         return -1;
-    (void)fault_quote(quoted, sizeof(quoted), data, len < 200 ? len : 200);
+    len = len < sizeof(start) ? len : sizeof(start);
+    memcpy(start, data, len);
+    len = wire_mask(pop3->wire, start, len);
+    (void)fault_quote(quoted, sizeof(quoted), start, len < 200 ? len : 200);
     /* The farewell of a server that was tired of waiting. */
-    if (len >= 4 && memcmp(data, "-ERR", 4) == 0)
+    if (len >= 4 && memcmp(start, "-ERR", 4) == 0)
         return fault_set(fault, pop3->scope, FAULT_RETRY, "session", "%s ended the session: %s", pop3->host,
                          quoted);
     return fault_set(fault, pop3->scope, FAULT_PROTOCOL, "session", "%s spoke before it was asked: %s",

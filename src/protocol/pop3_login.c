@@ -196,12 +196,20 @@ int pop3_login(struct pop3 *pop3, const struct pop3_params *params, const char *
     size_t stamp_len;
     bool has_stamp = pop3_parse_timestamp(greeting, greeting_len, &stamp, &stamp_len);
 
+    int result;
+
+    if (wire_hide(pop3->wire, password, strlen(password)) < 0)
+        return internal(pop3, "memory is short", fault);
     switch (choose(pop3, params->auth, has_stamp)) {
     case AUTH_APOP:
-        return login_apop(pop3, params, user, password, has_stamp ? stamp : NULL, stamp_len, fault);
+        result = login_apop(pop3, params, user, password, has_stamp ? stamp : NULL, stamp_len, fault);
+        break;
     case AUTH_PLAIN:
-        return login_plain(pop3, params, user, password, fault);
+        result = login_plain(pop3, params, user, password, fault);
+        break;
     default:
-        return login_user(pop3, params, user, password, fault);
+        result = login_user(pop3, params, user, password, fault);
     }
+    wire_login_ended(pop3->wire);
+    return result;
 }

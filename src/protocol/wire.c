@@ -235,6 +235,8 @@ int wire_line(struct wire *wire, char **line, size_t *len, bool *cut, unsigned t
 
     if (next_line(wire, line, len, cut, clock_ms() + (int64_t)seconds * 1000, seconds, fault) < 0)
         return -1;
+    if (wire->authenticating)
+        *len = wire_mask(wire, *line, *len);
     note_complaint(wire, *line, *len);
     if (wire->tells)
         log_dialogue(wire->tag, '<', *line, *len);
@@ -399,8 +401,9 @@ int wire_secret_command(struct wire *wire, const char *show, const char *secret,
 
     if (check_one_line(wire, secret, len, fault) < 0)
         return -1;
-    if (buf_reserve(&wire->out, strlen(show) + len + 2) < 0)
+    if (buf_reserve(&wire->out, strlen(show) + len + 2) < 0 || wire_hide(wire, secret, len) < 0)
         return no_memory(wire, fault);
+    wire->authenticating = true;
     wire->out_secret = true;
     (void)buf_puts(&wire->out, show); /* the room for all three is reserved */
     (void)buf_append(&wire->out, secret, len);

@@ -11,7 +11,9 @@
  * reply line must be complete within `timeout`; a long answer must bring at least 1 KiB, or its end, within
  * it; sending likewise. Once stop_requested() says so no wait lasts longer than 5 s in all, and connecting
  * ends at once (FAULT_RETRY). Deadlock: while output waits for room, input is read, up to the buffer's cap.
- * Transcript: with -vv every command and reply line is logged; what was marked secret is logged as "***". */
+ * Transcript: with -vv every command and reply line is logged; what was marked secret is logged as "***".
+ * Secrets: what a server repeats of the login's secrets is replaced by "***" in every reply line, behind its
+ * status, until the login has ended; wire_answer_line() and wire_peek() give octets as they came. */
 #ifndef POPFERRY_PROTOCOL_WIRE_H
 #define POPFERRY_PROTOCOL_WIRE_H
 
@@ -97,6 +99,16 @@ int wire_command(struct wire *wire, struct fault *fault, const char *fmt, ...)
 
 /* The same, the part behind `show` kept out of the transcript ("PASS ", "secret"). */
 int wire_secret_command(struct wire *wire, const char *show, const char *secret, struct fault *fault);
+
+/* Keep a secret that a server could make out of what it is sent: the password within AUTH PLAIN's base64. What
+ * wire_open() and wire_secret_command() send is kept anyway. -1: memory is short. */
+int wire_hide(struct wire *wire, const char *secret, size_t len);
+
+/* From here on lines come as they are, until the next secret command. */
+void wire_login_ended(struct wire *wire);
+
+/* Put "***" in place of every secret kept, behind the line's status. Returns the new length. */
+size_t wire_mask(const struct wire *wire, char *line, size_t len);
 
 /* Add octets to the output as they are (a message body). Large ones are sent at once. The body is not in the
  * transcript. */

@@ -45,28 +45,76 @@ static bool is_greeting(const struct wire *wire, const char *line, size_t len)
     return len >= 3 && is_digit(line[0]) && is_digit(line[1]) && is_digit(line[2]);
 }
 
+/* Keep a line, without what it repeats of the login. Returns what is left of `shown`, its length without line
+ * end; -1: there is no room. */
+static long keep_line(struct wire *wire, const char *data, size_t len, size_t shown)
+{
+    struct buf *early = &wire->early;
+    size_t start = early->len;
+
+    if (buf_append(early, data, len) < 0)
+        return -1;
+    if (!wire->authenticating)
+        return (long)shown;
+    early->len = start + wire_mask(wire, early->data + start, shown);
+    (void)buf_append(early, data + shown, len - shown); /* there is room: it was there before */
+    return (long)(early->len - start - (len - shown));
+}
+
 static size_t on_line(char *data, size_t size, size_t count, void *context)
 {
     struct wire *wire = context;
     size_t len = size * count;
     size_t shown = without_line_end(data, len);
+    size_t start = wire->early.len;
+    long kept;
 
-    if (wire->tells)
-        log_dialogue(wire->tag, '<', data, shown);
+    if (wire->early_fault != NULL)
+        return 0;
     if (!wire->greeted && !is_greeting(wire, data, shown)) {
+        if (wire->tells)
+            log_dialogue(wire->tag, '<', data, shown);
         (void)fault_quote(wire->early_last, sizeof(wire->early_last), data, shown);
         wire->early_fault = "is no such server";
         return 0;
     }
-    if (buf_append(&wire->early, data, len) < 0) {
+    kept = keep_line(wire, data, len, shown);
+    if (kept < 0) {
         wire->early_fault = "talks without end";
         return 0;
     }
+    if (wire->tells)
+        log_dialogue(wire->tag, '<', wire->early.data + start, (size_t)kept);
     if (!wire->greeted) {
         wire->greeting_len = wire->early.len;
         wire->greeted = wire->service == WIRE_POP3 || shown < 4 || data[3] != '-';
     }
     return len;
+}
+
+static bool begins(const char *line, size_t len, const char *with)
+{
+    return len >= strlen(with) && memcmp(line, with, strlen(with)) == 0;
+}
+
+/* A command of the login: its secret is kept, to be known again in what the server says to it. */
+static void on_login_command(struct wire *wire, const char *data, size_t len)
+{
+    const char *secret = data;
+    char line[64] = "***";
+
+    if (begins(data, len, "AUTH ")) {
+        const char *end = memchr(data + 5, ' ', len - 5);
+        (void)snprintf(line, sizeof(line), "AUTH %.*s%s",
+                       (int)(end == NULL ? len - 5 : (size_t)(end - data) - 5), data + 5,
+                       end == NULL ? "" : " ***");
+        secret = end == NULL ? data + len : end + 1;
+    }
+    if (wire->tells)
+        log_dialogue(wire->tag, '>', line, strlen(line));
+    wire->authenticating = true;
+    if (wire_hide(wire, secret, len - (size_t)(secret - data)) < 0)
+        wire->early_fault = "needs more memory than there is";
 }
 
 /* Of what libcurl sends only commands known to be harmless are shown. */
@@ -81,23 +129,16 @@ static int on_debug(CURL *easy, curl_infotype type, char *data, size_t len, void
     if (type != CURLINFO_HEADER_OUT)
         return 0;
     for (i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
-        if (!wire->authenticating && shown >= strlen(harmless[i]) &&
-            memcmp(data, harmless[i], strlen(harmless[i])) == 0) {
-            log_dialogue(wire->tag, '>', data, shown);
+        if (!wire->authenticating && begins(data, shown, harmless[i])) {
+            if (wire->tells)
+                log_dialogue(wire->tag, '>', data, shown);
             return 0;
         }
     }
-    if (!wire->authenticating && shown > 5 && memcmp(data, "AUTH ", 5) == 0) {
-        const char *end = memchr(data + 5, ' ', shown - 5);
-        char line[64];
-        (void)snprintf(line, sizeof(line), "AUTH %.*s%s",
-                       (int)(end == NULL ? shown - 5 : (size_t)(end - data) - 5), data + 5,
-                       end == NULL ? "" : " ***");
-        log_dialogue(wire->tag, '>', line, strlen(line));
-    } else {
+    if (!begins(data, shown, "CONNECT ")) /* the way through a proxy is no login */
+        on_login_command(wire, data, shown);
+    else if (wire->tells)
         log_dialogue(wire->tag, '>', "***", 3);
-    }
-    wire->authenticating = true;
     return 0;
 }
 
@@ -187,7 +228,7 @@ static CURLcode set_options(struct wire *wire, CURL *easy, CURLU *url, const str
     SET(CURLOPT_HEADERDATA, wire);
     SET(CURLOPT_XFERINFOFUNCTION, on_progress);
     SET(CURLOPT_NOPROGRESS, 0L);
-    if (wire->tells) {
+    if (wire->tells || wire->wants_login) {
         SET(CURLOPT_DEBUGFUNCTION, on_debug);
         SET(CURLOPT_DEBUGDATA, wire);
         SET(CURLOPT_VERBOSE, 1L);
@@ -252,6 +293,8 @@ static int connect_now(struct wire *wire, const struct wire_params *params, stru
     if (code == CURLE_OK)
         code = curl_easy_perform(wire->easy);
     keep_last_line(wire);
+    wire_login_ended(wire);
+    (void)curl_easy_setopt(wire->easy, CURLOPT_VERBOSE, 0L);
     /* libcurl needs no secret any more, and neither buffer nor URL live on. */
     (void)curl_easy_setopt(wire->easy, CURLOPT_PASSWORD, NULL);
     (void)curl_easy_setopt(wire->easy, CURLOPT_XOAUTH2_BEARER, NULL);
@@ -261,6 +304,11 @@ static int connect_now(struct wire *wire, const struct wire_params *params, stru
     if (code != CURLE_OK)
         return wire_connect_fault(wire, code, detail[0] != '\0' ? detail : curl_easy_strerror(code), fault);
     return take_over(wire, params, fault);
+}
+
+static int hide(struct wire *wire, const char *secret)
+{
+    return secret == NULL ? 0 : wire_hide(wire, secret, strlen(secret));
 }
 
 static struct wire *wire_new(const struct wire_params *params)
@@ -282,7 +330,8 @@ static struct wire *wire_new(const struct wire_params *params)
     wire->wants_login = params->login_options != NULL;
     wire->tells = log_tells(LOG_LEVEL_DEBUG);
     wire->stage = "dialogue";
-    if (wire_buffers_init(wire) < 0 || wire->easy == NULL || wire->tag == NULL || wire->host == NULL) {
+    if (wire_buffers_init(wire) < 0 || wire->easy == NULL || wire->tag == NULL || wire->host == NULL ||
+        hide(wire, params->password) < 0 || hide(wire, params->bearer) < 0) {
         wire_close(wire);
         return NULL;
     }
@@ -321,6 +370,7 @@ void wire_close(struct wire *wire)
     curl_easy_cleanup(wire->easy);
     buf_free(&wire->early);
     buf_free(&wire->out);
+    wire_forget_secrets(wire);
     free(wire->rx);
     free(wire->tag);
     free(wire->host);

@@ -30,13 +30,14 @@ static int token_refused(const struct wire *wire, const char *challenge, struct 
     char quoted[WIRE_REFUSAL_MAX];
     size_t len = strlen(challenge) / 4 * 4; /* the line may have been cut */
     int got = EVP_DecodeBlock(words, (const unsigned char *)challenge, (int)len);
+    char *text = (char *)words;
 
     if (got <= 0 || words[0] != '{')
         return fault_set(fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login with a challenge",
                          wire->host);
-    return fault_set(
-        fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login: %s", wire->host,
-        fault_quote(quoted, sizeof(quoted), (const char *)words, strnlen((const char *)words, (size_t)got)));
+    len = wire_mask(wire, text, strnlen(text, (size_t)got));
+    return fault_set(fault, wire->scope, FAULT_LOGIN, "login", "%s refused the login: %s", wire->host,
+                     fault_quote(quoted, sizeof(quoted), text, len));
 }
 
 /* The server said no, in the line early_last. login: to the login, else to the session as a whole. */

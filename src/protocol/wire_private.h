@@ -1,5 +1,6 @@
-/* What the four files of the wire share: wire_connect.c (libcurl), wire_tls.c (certificates), wire_fault.c
- * (what went wrong before the dialogue), wire.c (the dialogue).
+/* What the five files of the wire share: wire_connect.c (libcurl), wire_tls.c (certificates), wire_fault.c
+ * (what went wrong before the dialogue), wire_mask.c (secrets that the server repeats), wire.c (the
+ * dialogue).
  * Ownership, threads and errors: as in wire.h. */
 #ifndef POPFERRY_PROTOCOL_WIRE_PRIVATE_H
 #define POPFERRY_PROTOCOL_WIRE_PRIVATE_H
@@ -9,6 +10,7 @@
 #include "base/buf.h"
 #include "protocol/wire.h"
 
+#define WIRE_SECRETS 8 /* of more the oldest is forgotten */
 #define WIRE_EARLY_MAX (64 * 1024) /* octets before the dialogue is ours: greeting, capabilities, login */
 
 struct wire_tls {
@@ -38,13 +40,15 @@ struct wire {
 
     /* While libcurl talks. */
     bool wants_login;
-    bool authenticating; /* AUTH was sent: what follows may be secret */
+    bool authenticating; /* a secret was sent: what comes may repeat it, what follows may be one */
     bool greeted;
     size_t greeting_len;
     const char *early_fault; /* why wire_connect.c gave up on what it read; static text */
     struct buf early;
     char early_last[WIRE_REFUSAL_MAX];
     struct wire_tls check;
+    struct buf secrets[WIRE_SECRETS]; /* of the login, as they are and as they were sent */
+    size_t secret_count;
 
     /* The dialogue. Input waits in rx[rx_start..rx_end). */
     char *rx;
@@ -68,6 +72,9 @@ int wire_tls_fault(const struct wire *wire, struct fault *fault);
 
 /* wire.c: empty buffers. -1: memory is short. */
 int wire_buffers_init(struct wire *wire);
+
+/* wire_mask.c: wipe what wire_hide() keeps. */
+void wire_forget_secrets(struct wire *wire);
 
 /* wire_fault.c: why curl_easy_perform() failed, in words. detail: what libcurl says about it. Returns -1. */
 int wire_connect_fault(const struct wire *wire, CURLcode code, const char *detail, struct fault *fault);

@@ -84,6 +84,8 @@ static CURLcode on_context(CURL *easy, void *context, void *data)
         wire->early.data[wire->early.len] = '\0';
     }
     SSL_CTX_set_cert_verify_callback(context, verify, wire);
+    /* libcurl would tell about every record to on_debug(), which does not care. */
+    SSL_CTX_set_msg_callback(context, NULL);
     return CURLE_OK;
 }
 

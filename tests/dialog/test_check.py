@@ -223,7 +223,7 @@ class Faults(CheckCase):
         self.found(RETRY, "connection", "nowhere.invalid")
 
     def test_wrong_password(self):
-        self.shores(password="wrong")
+        self.shores(password="not it")
         self.found(LOGIN, "login", "[AUTH] wrong password", "app password")
 
     def test_wrong_password_with_a_provider(self):

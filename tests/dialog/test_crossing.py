@@ -535,7 +535,7 @@ class Accounts(Case):
     def test_a_refused_login_does_not_stop_the_others(self):
         pop3, smtp = self.pop3({"thomas": letters(2), "anna": letters(2)}), self.smtp()
         options = self.fetchrc(pop3, smtp)
-        options["account"]["anna"]["password"] = "wrong"
+        options["account"]["anna"]["password"] = "not it"
         self.popferry.configure(options)
         run = self.ferry(status=LOGIN)
         self.assert_names(run, "anna", "127.0.0.1", "[AUTH] wrong password")

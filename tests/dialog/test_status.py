@@ -55,7 +55,7 @@ class Status(Case):
         self.assertEqual([day["messages"] for day in row["week"]], [0, 0, 0, 2, 0, 0, 1])
 
     def test_a_fault_is_told_in_a_sentence(self):
-        self.shores(password="wrong")
+        self.shores(password="not it")
         self.ferry(status=LOGIN)
         self.assertIn("wrong password", self.status(status=RETRY).stdout)
         self.assertEqual(self.row(RETRY)["last_fault_class"], "login")

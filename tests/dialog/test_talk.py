@@ -220,7 +220,7 @@ class Names(TalkCase):
         self.talk("", status=LOGIN)
 
     def test_a_refused_login(self):
-        self.shores(password="wrong")
+        self.shores(password="not it")
         self.assert_names(self.talk("STAT\n", status=LOGIN), "thomas", "wrong password")
 
     def test_a_destination_logs_in_if_it_is_told_to(self):

@@ -1,4 +1,5 @@
 """Encryption, certificates and every login mechanism, on both shores."""
+import os
 import select
 
 from kit.case import PASSWORD, Case, cases
@@ -54,6 +55,94 @@ class Logins(Case):
             self.fetchrc(pop3, smtp, auth=auth, password=password)
             self.ferry()
             self.assertEqual(len(smtp.accepted), 1, auth)
+
+
+    def show_nothing_of(self, secrets):
+        """Neither a run, status and check nor what is kept."""
+        for run in self.popferry.runs:
+            for secret in secrets:
+                self.assertNotIn(secret.lower(), (run.stdout + run.stderr).lower())
+        for directory, _, names in os.walk(self.popferry.state):
+            for name in names:
+                with open(os.path.join(directory, name), "rb") as file:
+                    kept = file.read().lower()
+                for secret in secrets:
+                    self.assertNotIn(secret.lower().encode(), kept, name)
+
+    def look(self, status=LOGIN):
+        runs = [self.ferry("-vv", status=status), self.ferry("status", status=None), self.ferry("status", "--json", status=None),
+                self.ferry("check", status=None)]
+        self.assertIn("***", runs[0].stderr)
+        return runs
+
+    @cases({
+        "USER": ("user", "PASS", PASSWORD, lambda words: words), "PLAIN": ("plain", "AUTH", PASSWORD, lambda words: words),
+        "a long PLAIN": ("plain", "AUTH", "x1" * 120, lambda words: words),
+        "LOGIN": ("login", "AUTH", PASSWORD, lambda words: words),
+        "CRAM-MD5": ("cram-md5", "AUTH", PASSWORD, lambda words: words),
+        "APOP": ("apop", "APOP", PASSWORD, lambda words: words), "USER in capitals": ("user", "PASS", PASSWORD, str.upper),
+        "PLAIN, cut": ("plain", "AUTH", PASSWORD, lambda words: words[:-len(PASSWORD) - 4]),
+    })
+    def test_what_a_server_repeats_of_the_login_is_shown_nowhere(self, auth, step, password, change):
+        pop3, smtp = self.pop3(letters(1), caps=ALL, apop=True), self.smtp()
+        said = []
+
+        def repeat(session):
+            sent = [session.commands[-1].split(" ", 1 if step == "PASS" else 2)[-1]] if auth not in ("login", "cram-md5") else []
+            if step == "AUTH" and len(session.commands[-1].split()) < 3:
+                sent = [session.ask("").strip() for _ in range(2 if auth == "login" else 1)]
+            said.extend([password, *(word for word in sent if word != "dGhvbWFz")])
+            session.send(b"what does that mean?\r\n" if auth == "login" else b"")
+            session.send(f"-ERR unknown command {change(' '.join([*sent, password]))}\r\n".encode())
+
+        pop3.rules = [At(step).call(repeat)]
+        self.fetchrc(pop3, smtp, auth=auth, password=password)
+        runs = self.look()
+        self.assertIn("-ERR unknown command ***", runs[0].stderr)
+        self.show_nothing_of(said + [word[:24] for word in said if len(word) > 24])
+
+    @cases({"a reply that is none": b"what is %s?\r\n", "a second reply": b"+OK\r\n-ERR what is %s?\r\n",
+            "a farewell": b"-ERR what is %s?\r\n"})
+    def test_a_reply_out_of_order_repeats_no_secret_either(self, reply):
+        pop3, smtp = self.pop3(letters(1)), self.smtp()
+        pop3.rules = [At("PASS").reply(reply % PASSWORD.encode()).close()]
+        self.fetchrc(pop3, smtp, auth="user")
+        self.ferry("-vv", status=None)
+        self.ferry("status", status=None)
+        self.show_nothing_of([PASSWORD])
+
+    @cases({"OK": "OK", "ERR": "ERR", "of one octet": "K", "like a capability": "UIDL", "like the listing": "1"})
+    def test_a_password_that_looks_like_a_reply_disturbs_nothing(self, password):
+        for auth in ("user", "plain", "login"):
+            pop3, smtp = self.pop3(letters(2), caps=ALL), self.smtp()
+            pop3.mailboxes["thomas"].password = password
+            self.fetchrc(pop3, smtp, auth=auth, password=password)
+            self.ferry("-vv")
+            self.assert_arrived(smtp, letters(2))
+
+    def test_a_short_password_is_masked_as_a_word(self):
+        pop3, smtp = self.pop3(letters(1)), self.smtp()
+        pop3.rules = [At("PASS").reply(b"-ERR no: pas xpas (pas)\r\n")]
+        self.fetchrc(pop3, smtp, auth="user", password="pas")
+        self.assert_names(self.ferry(status=LOGIN), "-ERR no: *** xpas (***)")
+
+    @cases({auth: auth for auth in ("auto", "plain", "login", "cram-md5")})
+    def test_what_a_destination_repeats_of_the_login_is_shown_nowhere(self, auth):
+        pop3, smtp = self.pop3(letters(1)), self.smtp(users={"ferry": PASSWORD})
+        said = []
+
+        def repeat(session):
+            sent = session.commands[-1].split(" ")[2:]
+            while len(sent) < (2 if auth == "login" else 1):
+                sent.append(session.ask("").strip())
+            said.extend([PASSWORD, sent[-1]])
+            session.send(f"502-5.5.1 {sent[-1]}\r\n502 5.5.1 unknown command {sent[-1]} {PASSWORD}\r\n".encode())
+
+        smtp.rules = [At("AUTH").call(repeat)]
+        self.fetchrc(pop3, smtp, to={"username": "ferry", "password": PASSWORD, "auth": auth})
+        runs = self.look(None)
+        self.assertIn("unknown command *** ***", runs[0].stderr)
+        self.show_nothing_of(said)
 
 
 def readable(sock):
