@@ -1,6 +1,8 @@
 /* The pure parts of OAuth2: forms, JSON answers, PKCE, redirects. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <jansson.h>
 #include <openssl/crypto.h>
@@ -65,6 +67,27 @@ void oauth_form_free(struct oauth_form *form)
     form->secret_count = 0;
 }
 
+/* The length of `secret` where `text` begins with it, as it is or percent-encoded; 0: it does not. */
+static size_t begins_with_secret(const char *text, const char *secret, size_t len)
+{
+    size_t at = 0;
+
+    if (strncmp(text, secret, len) == 0)
+        return len;
+    for (; *secret != '\0'; secret++) {
+        char octet[3];
+
+        (void)snprintf(octet, sizeof(octet), "%02X", (unsigned)(unsigned char)*secret);
+        if (text[at] == '%' && strncasecmp(text + at + 1, octet, 2) == 0)
+            at += 3;
+        else if (text[at] == *secret || (text[at] == '+' && *secret == ' '))
+            at++;
+        else
+            return 0;
+    }
+    return at;
+}
+
 void oauth_mask(char *text, const char *secret)
 {
     size_t len = secret == NULL ? 0 : strlen(secret);
@@ -73,10 +96,14 @@ void oauth_mask(char *text, const char *secret)
     /* A secret of a few characters would mask ordinary words. */
     if (len < 4)
         return;
-    while ((at = strstr(at, secret)) != NULL) {
+    for (; *at != '\0'; at++) {
+        size_t quoted = begins_with_secret(at, secret, len);
+
+        if (quoted == 0)
+            continue;
         memcpy(at, "***", 3);
-        memmove(at + 3, at + len, strlen(at + len) + 1);
-        at += 3;
+        memmove(at + 3, at + quoted, strlen(at + quoted) + 1);
+        at += 2;
     }
 }
 

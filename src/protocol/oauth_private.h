@@ -61,7 +61,7 @@ void oauth_device_free(struct oauth_device *device);
 /* A string that is wiped before it is given back. NULL is nothing. */
 void oauth_free_secret(char *secret);
 
-/* Put "***" in place of `secret` wherever it stands in `text`. */
+/* Put "***" in place of `secret` wherever it stands in `text`, percent-encoded or not. */
 void oauth_mask(char *text, const char *secret);
 
 /* 32 random octets in base64url: PKCE verifier (RFC 7636 section 4.1) and state. Returns -1 without

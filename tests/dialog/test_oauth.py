@@ -332,6 +332,37 @@ class Faults(OAuthCase):
         run = self.ferry(status=LOGIN)
         self.assert_names(run, "*** ***?")
 
+    def test_a_server_that_quotes_the_secrets_percent_encoded_is_not_quoted(self):
+        oauth, pop3, smtp = self.shores(client_secret="sesame/öpen")
+        self.configure(oauth, pop3, smtp, password="1//0gAB")
+        oauth.rules = [At("token").edit(lambda _: refusal(
+            "invalid_request", error_description="refresh_token=1%2f%2F0gAB&client_secret=sesame%2F%C3%B6pen?"))]
+        run = self.ferry(status=LOGIN)
+        self.assert_names(run, "refresh_token=***&client_secret=***?")
+
+    @cases({"XOAUTH2": "XOAUTH2", "OAUTHBEARER": "OAUTHBEARER"})
+    def test_a_mail_server_that_repeats_the_token_is_not_quoted(self, mechanism):
+        oauth, pop3, smtp = self.shores(mechanisms=mechanism)
+        self.configure(oauth, pop3, smtp)
+        said = []
+
+        def repeat(session):
+            sent = session.commands[-1].split()[-1] if len(session.commands[-1].split()) > 2 else None
+            if sent is None:
+                session.send(b"+ \r\n")
+                sent = session.line().decode()
+            token = base64.b64decode(sent).decode().split("Bearer ")[1].split("\1")[0]
+            said.extend([sent, token])
+            session.send(f"-ERR [AUTH] {token} in {sent} is unknown\r\n".encode())
+
+        pop3.rules = [At("AUTH").call(repeat)]
+        runs = [self.ferry("-vv", status=LOGIN), self.ferry("status", status=None), self.ferry("check", status=None)]
+        self.assertTrue(said)
+        self.assert_names(runs[0], "-ERR [AUTH] *** in *** is unknown")
+        for shown in [run.stdout + run.stderr for run in runs]:
+            for secret in said:
+                self.assertNotIn(secret, shown)
+
     @cases({str(status): status for status in (301, 302, 303, 307, 308)})
     def test_a_redirect_to_another_host_is_refused(self, status):
         oauth, pop3, smtp = self.shores()

@@ -280,6 +280,18 @@ static void a_secret_that_the_server_quotes_is_masked(void **state)
     oauth_mask(text, NULL);
 }
 
+static void a_secret_that_is_quoted_percent_encoded_is_masked(void **state)
+{
+    char text[] = "refresh_token=1%2F%2f0gAB%20c&x=1%2F/0gAB+c, 1//0gAB c and 1%2F%2F0gAX%2";
+    char percent[] = "50%25off 50%off 50%2";
+
+    (void)state;
+    oauth_mask(text, "1//0gAB c");
+    assert_string_equal(text, "refresh_token=***&x=***, *** and 1%2F%2F0gAX%2");
+    oauth_mask(percent, "50%off");
+    assert_string_equal(percent, "*** *** 50%2");
+}
+
 static void a_file_name_is_readable_and_stays_in_its_directory(void **state)
 {
     char a[128];
@@ -313,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_redirect_gives_the_code_only_with_its_state),
         cmocka_unit_test(a_bare_code_is_taken_from_a_person_only),
         cmocka_unit_test(a_secret_that_the_server_quotes_is_masked),
+        cmocka_unit_test(a_secret_that_is_quoted_percent_encoded_is_masked),
         cmocka_unit_test(a_file_name_is_readable_and_stays_in_its_directory),
     };
 
