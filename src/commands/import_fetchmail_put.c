@@ -157,6 +157,7 @@ static void put_destination(struct import *import, const struct settings *settin
     if (settings->esmtpname != NULL && settings->esmtppassword != NULL) {
         import_text(import, &lines, "username", settings->esmtpname);
         import_text(import, &lines, "password", settings->esmtppassword);
+        account->has_password = true;
         import_text(import, &lines, "tls", "starttls");
     }
     if (lines.len > 0)
