@@ -1,4 +1,7 @@
 /* mpop's configuration and UID lists. */
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,12 +259,30 @@ static void take_uids(struct import *import, const struct section *section, stru
     free(full);
 }
 
+/* "10m": kibi- and mebibytes, as mpop means them. Zero would leave every mail where it is. */
+static void put_skipsize(struct import *import, const char *size, struct import_account *account)
+{
+    unsigned long octets;
+    char *end;
+    unsigned shift;
+
+    if (size == NULL || *size == '\0' || is_off(size))
+        return;
+    errno = 0;
+    octets = strtoul(size, &end, 10);
+    shift = *end == 'k' ? 10 : *end == 'm' ? 20 : 0;
+    if (!isdigit((unsigned char)*size) || end[shift > 0 ? 1 : 0] != '\0' || errno != 0 || octets == 0 ||
+        octets > (ULONG_MAX >> 1) >> shift)
+        import_note(import, account, "no counterpart: skipsize %s", size);
+    else
+        import_number(import, &account->options, "max_size", octets << shift);
+}
+
 static void put_account(struct import *import, const struct section *section)
 {
     struct import_account *account =
         import_account(import, section->name, get(section, "host"), get(section, "user"));
     const char *pipelining = get(section, "pipelining");
-    const char *skip = get(section, "skipsize");
 
     if (account == NULL)
         return;
@@ -270,8 +291,7 @@ static void put_account(struct import *import, const struct section *section)
     put_login(import, section, account);
     import_self(import, account);
     import_keep(import, account, is_on(get(section, "keep")));
-    if (skip != NULL && strtoul(skip, NULL, 10) > 0)
-        import_number(import, &account->options, "max_size", strtoul(skip, NULL, 10));
+    put_skipsize(import, get(section, "skipsize"), account);
     if (pipelining != NULL && (strcmp(pipelining, "on") == 0 || strcmp(pipelining, "off") == 0))
         import_text(import, &account->options, "pipelining", pipelining);
     put_proxy(import, section, account);

@@ -1,6 +1,7 @@
 """Moving over from the real fetchmail, mpop and getmail: what they have fetched does not come again."""
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import unittest
@@ -270,6 +271,29 @@ class Reading(Moving):
         run = self.popferry.run("run", "nobody", plain=True)
         self.expect_status(run, USAGE)      # it loads
         self.assertEqual(os.stat(fetchrc).st_mode & 0o777, 0o600)
+
+    def test_a_password_of_the_smtp_server_is_hidden_as_well(self):
+        path = self.write("rc", "poll pop.example proto pop3 user u is tom here esmtpname me esmtppassword secret1\n")
+        fetchrc = os.path.join(self.directory, "made")
+        os.umask(0o022)
+        with open(fetchrc, "w") as out:
+            subprocess.run([*program(), "import", "--yes", path], stdout=out, stderr=subprocess.PIPE, timeout=20,
+                           env=self.popferry.environment({"XDG_STATE_HOME": self.popferry.state}))
+        with open(fetchrc) as file:
+            self.assertIn('password = "secret1"', file.read())
+        self.assertEqual(os.stat(fetchrc).st_mode & 0o777, 0o600)
+
+    @cases({"octets": ("1000", 1000), "kibioctets": ("500k", 512000), "mebioctets": ("10m", 10485760), "off": ("off", None)})
+    def test_a_skipsize_of_mpop_keeps_its_unit(self, size, octets):
+        out = self.imported(RC["mpop"] + f"skipsize {size}\n", "--dry-run").stdout
+        self.assertEqual(re.findall("(?m)^    max_size = (.*)$", out), [] if octets is None else [str(octets)])
+        self.assertNotIn("skipsize", out)
+
+    @cases({size: size for size in ("0", "10g", "10mb", "-1", "99999999999999999999m", "99999999999999999m")})
+    def test_a_skipsize_without_a_counterpart_becomes_a_comment(self, size):
+        out = self.imported(RC["mpop"] + f"skipsize {size}\n", "--dry-run").stdout
+        self.assertNotIn("max_size", out)
+        self.assertIn(f"skipsize {size}", out)
 
     def test_twice_is_as_good_as_once(self):
         for _ in range(2):
