@@ -1,8 +1,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "commands/talk_private.h"
 #include "protocol/pop3_reply.h"
@@ -17,53 +17,23 @@ enum state {
     AT_COMMAND,
     AT_SECRET, /* the server has asked within AUTH */
     AT_TEXT,   /* behind 354 */
+    AT_NO_TEXT, /* the text of a refused DATA, from a pipe */
     AT_END,
 };
-
-enum answer { ONE_LINE, MULTI_LINE, MULTI_LINE_ALONE /* without an argument */ };
-
-/* What must be known of a command before it is passed on. All others are passed on as they are. */
-static const struct verb {
-    const char *name;
-    enum answer pop3;
-    bool secret; /* the last argument is one */
-} verbs[] = {
-    {"USER", ONE_LINE, false},         {"PASS", ONE_LINE, true},          {"APOP", ONE_LINE, true},
-    {"AUTH", MULTI_LINE_ALONE, true},  {"CAPA", MULTI_LINE, false},       {"STAT", ONE_LINE, false},
-    {"LIST", MULTI_LINE_ALONE, false}, {"UIDL", MULTI_LINE_ALONE, false}, {"RETR", MULTI_LINE, false},
-    {"TOP", MULTI_LINE, false},        {"LANG", MULTI_LINE_ALONE, false}, {"DELE", ONE_LINE, false},
-    {"RSET", ONE_LINE, false},         {"NOOP", ONE_LINE, false},         {"LAST", ONE_LINE, false},
-    {"QUIT", ONE_LINE, false},         {"STLS", ONE_LINE, false},         {"STARTTLS", ONE_LINE, false},
-    {"HELO", ONE_LINE, false},         {"EHLO", ONE_LINE, false},         {"LHLO", ONE_LINE, false},
-    {"MAIL", ONE_LINE, false},         {"RCPT", ONE_LINE, false},         {"DATA", ONE_LINE, false},
-    {"BDAT", ONE_LINE, false},         {"SEND", ONE_LINE, false},         {"SOML", ONE_LINE, false},
-    {"SAML", ONE_LINE, false},         {"VRFY", ONE_LINE, false},         {"EXPN", ONE_LINE, false},
-    {"HELP", ONE_LINE, false},         {"TURN", ONE_LINE, false},         {"ETRN", ONE_LINE, false},
-};
-static const struct verb unknown_verb = {"command", ONE_LINE, false};
 
 struct dialogue {
     const struct talk *talk;
     struct typed typed;
     enum state state;
-    const struct verb *verb; /* the last command */
+    const struct talk_verb *verb; /* the last command */
     bool alone;              /* it had no argument */
+    bool piped;              /* what follows was written without knowing the answers */
+    bool no_auth;            /* AUTH was refused: its secrets may follow from a pipe */
+    unsigned long long skip; /* octets of a BDAT that are still to come from a pipe */
     unsigned recipients;     /* accepted so far: LMTP answers the text once for each */
     struct buf secret;       /* the last one, which an answer might repeat */
     int status;
 };
-
-static const struct verb *find_verb(const char *line)
-{
-    size_t len = strcspn(line, " \t");
-    size_t i;
-
-    for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        if (strlen(verbs[i].name) == len && strncasecmp(verbs[i].name, line, len) == 0)
-            return &verbs[i];
-    }
-    return &unknown_verb;
-}
 
 static bool is_verb(const struct dialogue *dialogue, const char *name)
 {
@@ -190,6 +160,7 @@ static int read_pop3_answer(struct dialogue *dialogue)
         return -1;
     status = pop3_parse_status(line, len, &text, &code);
     dialogue->state = AT_COMMAND;
+    dialogue->no_auth = is_verb(dialogue, "AUTH") && !dialogue->alone && status == POP3_ERR;
     if (is_verb(dialogue, "AUTH") && len > 0 && line[0] == '+' && (len == 1 || line[1] == ' '))
         dialogue->state = AT_SECRET;
     else if (is_verb(dialogue, "QUIT"))
@@ -238,6 +209,11 @@ static int read_smtp_answer(struct dialogue *dialogue, unsigned timeout)
              (is_verb(dialogue, "MAIL") || is_verb(dialogue, "RSET") || is_verb(dialogue, "LHLO")))
         dialogue->recipients = 0;
     dialogue->state = code == 354 ? AT_TEXT : code == 334 ? AT_SECRET : AT_COMMAND;
+    dialogue->no_auth = is_verb(dialogue, "AUTH") && code != 334 && code / 100 != 2;
+    if (dialogue->piped && is_verb(dialogue, "DATA") && code != 354) {
+        dialogue->state = AT_NO_TEXT;
+        note(dialogue, "DATA was refused: the input up to a line with a dot alone is not sent");
+    }
     return 0;
 }
 
@@ -296,24 +272,10 @@ static void keep_secret(struct dialogue *dialogue, const char *secret)
     (void)buf_puts(&dialogue->secret, secret);
 }
 
-/* Where the secret argument of a command begins; its length if there is none. PASS takes all behind it, APOP
- * the second argument, AUTH what follows the mechanism. */
-static size_t secret_at(const struct verb *verb, const char *line)
-{
-    size_t at = strcspn(line, " \t");
-
-    at += strspn(line + at, " \t");
-    if (verb->secret && strcmp(verb->name, "PASS") != 0) {
-        at += strcspn(line + at, " \t");
-        at += strspn(line + at, " \t");
-    }
-    return verb->secret ? at : strlen(line);
-}
-
 static int send_command(struct dialogue *dialogue, const char *line)
 {
     struct wire *wire = dialogue->talk->wire;
-    size_t at = secret_at(dialogue->verb, line);
+    size_t at = talk_secret_at(dialogue->verb, line);
     struct fault fault;
     char show[64];
     int result;
@@ -356,6 +318,24 @@ static const char *objection(const struct dialogue *dialogue, const char *line, 
     return NULL;
 }
 
+static bool is_alone(const char *line)
+{
+    line += strcspn(line, " \t");
+    return line[strspn(line, " \t")] == '\0';
+}
+
+/* From a pipe the octets behind BDAT are there, whatever becomes of it. */
+static void skip_chunk(struct dialogue *dialogue, const char *line)
+{
+    const char *size = line + strcspn(line, " \t");
+
+    size += strspn(size, " \t");
+    if (!dialogue->piped || *size < '0' || *size > '9')
+        return;
+    dialogue->skip = strtoull(size, NULL, 10);
+    note(dialogue, "the octets that follow BDAT are not sent either");
+}
+
 static int on_command(struct dialogue *dialogue, const char *line, size_t len)
 {
     size_t blank = strspn(line, " \t");
@@ -365,13 +345,20 @@ static int on_command(struct dialogue *dialogue, const char *line, size_t len)
     len -= blank;
     if (len == 0)
         return 0;
-    dialogue->verb = find_verb(line);
-    dialogue->alone = line[strcspn(line, " \t")] == '\0';
+    dialogue->verb = talk_verb(line);
+    dialogue->alone = is_alone(line);
+    if (dialogue->piped && dialogue->no_auth && !talk_verb_known(dialogue->verb)) {
+        echo(dialogue, "", 0, true);
+        note(dialogue, "not sent: no known command, perhaps a secret for the refused AUTH");
+        return 0;
+    }
     no = objection(dialogue, line, len);
     if (no == NULL)
         return send_command(dialogue, line);
     echo(dialogue, line, dialogue->verb->secret ? strlen(dialogue->verb->name) : len, dialogue->verb->secret);
     note(dialogue, no);
+    if (is_verb(dialogue, "BDAT"))
+        skip_chunk(dialogue, line);
     return 0;
 }
 
@@ -443,10 +430,32 @@ static int on_end(struct dialogue *dialogue)
     return on_command(dialogue, "QUIT", strlen("QUIT"));
 }
 
+static int on_line(struct dialogue *dialogue, char *line, size_t len)
+{
+    size_t taken = typed_taken(&dialogue->typed);
+    size_t skip;
+
+    if (dialogue->skip >= taken && dialogue->skip > 0) {
+        dialogue->skip -= taken;
+        return 0;
+    }
+    skip = dialogue->skip < len ? (size_t)dialogue->skip : len;
+    dialogue->skip = 0;
+    if (dialogue->state == AT_NO_TEXT) {
+        if (len == 1 && line[0] == '.')
+            dialogue->state = AT_COMMAND;
+        return 0;
+    }
+    if (dialogue->state == AT_TEXT)
+        return on_text(dialogue, line, len);
+    return dialogue->state == AT_SECRET ? on_secret(dialogue, line, len)
+                                        : on_command(dialogue, line + skip, len - skip);
+}
+
 static int step(struct dialogue *dialogue)
 {
     static const enum typed_kind kinds[] = {
-        [AT_COMMAND] = TYPED_COMMAND, [AT_SECRET] = TYPED_SECRET, [AT_TEXT] = TYPED_TEXT};
+        [AT_COMMAND] = TYPED_COMMAND, [AT_SECRET] = TYPED_SECRET, [AT_TEXT] = TYPED_TEXT, [AT_NO_TEXT] = TYPED_TEXT};
     char *line;
     size_t len;
 
@@ -466,14 +475,12 @@ static int step(struct dialogue *dialogue)
         note(dialogue, "a line is longer than 1 MiB; the session ends without QUIT");
         return end(dialogue, EX_USAGE);
     }
-    if (dialogue->state == AT_TEXT)
-        return on_text(dialogue, line, len);
-    return dialogue->state == AT_SECRET ? on_secret(dialogue, line, len) : on_command(dialogue, line, len);
+    return on_line(dialogue, line, len);
 }
 
 int talk_dialogue(const struct talk *talk)
 {
-    struct dialogue dialogue = {.talk = talk, .verb = &unknown_verb, .status = EX_OK};
+    struct dialogue dialogue = {.talk = talk, .verb = talk_verb(""), .piped = isatty(STDIN_FILENO) != 1, .status = EX_OK};
 
     dialogue.typed = (struct typed){
         .title = talk->title, .socket = wire_socket(talk->wire), .server = on_server, .context = &dialogue};

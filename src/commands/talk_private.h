@@ -53,6 +53,9 @@ void typed_free(struct typed *typed);
 /* The next line, without its line end, NUL-terminated; valid until the next call. */
 enum typed_event typed_next(struct typed *typed, enum typed_kind kind, char **line, size_t *len);
 
+/* Octets of the input that the last line took, its end and all. */
+size_t typed_taken(const struct typed *typed);
+
 /* Wait until there is something to read on standard input. Returns TYPED_LINE then. */
 enum typed_event typed_wait(struct typed *typed);
 
@@ -67,6 +70,25 @@ void editor_free(struct editor *editor);
 enum typed_event editor_next(struct editor *editor, enum typed_kind kind, char **line, size_t *len);
 void editor_redraw(struct editor *editor); /* something was printed in the middle of a line */
 void editor_remember(struct editor *editor, const char *line);
+
+/* ---- talk_verbs.c: the commands of POP3, SMTP and LMTP ---- */
+
+enum answer { ONE_LINE, MULTI_LINE, MULTI_LINE_ALONE /* without an argument */ };
+
+/* What must be known of a command before it is passed on. All others are passed on as they are. */
+struct talk_verb {
+    const char *name;
+    enum answer pop3;
+    bool secret; /* the last argument is one */
+};
+
+/* The command at the beginning of a line; never NULL. */
+const struct talk_verb *talk_verb(const char *line);
+bool talk_verb_known(const struct talk_verb *verb);
+
+/* Where the secret argument of a command begins; its length if there is none. PASS takes all behind it, APOP
+ * the second argument, AUTH what follows the mechanism. */
+size_t talk_secret_at(const struct talk_verb *verb, const char *line);
 
 /* ---- talk_show.c: the transcript, on standard output ---- */
 

@@ -151,6 +151,11 @@ enum typed_event typed_next(struct typed *typed, enum typed_kind kind, char **li
     return next_line(typed, line, len);
 }
 
+size_t typed_taken(const struct typed *typed)
+{
+    return typed->line_len;
+}
+
 void typed_remember(struct typed *typed, const char *line)
 {
     if (typed->editor != NULL)

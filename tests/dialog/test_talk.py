@@ -291,6 +291,12 @@ class Answers(TalkCase):
         run = self.talk("CAPA\nAUTH\nNOOP\n")
         self.assertIn("SASL PLAIN\n.\n> AUTH\n+OK\nPLAIN\nLOGIN\n.\n> NOOP\n+OK\n", run.stdout)
 
+    @cases({verb: verb for verb in ("LIST", "UIDL", "AUTH", "LANG")})
+    def test_a_blank_is_no_argument(self, verb):
+        pop3, _ = self.shores()
+        pop3.rules = [At(verb, n=2 if verb == "AUTH" else 1).reply(b"+OK\r\n1 2\r\n.\r\n")]
+        self.assertIn("+OK\n1 2\n.\n> NOOP\n+OK\n", self.talk(f"{verb} \t\nNOOP\n").stdout)
+
     def test_a_list_with_bare_line_feeds(self):
         pop3, _ = self.shores()
         pop3.rules = [At("LIST").reply(b"+OK\n1 2\n.\n")]
@@ -329,10 +335,23 @@ class Text(TalkCase):
         self.assert_names(run, "dot alone")
         self.assertEqual(smtp.accepted, [])
 
-    def test_a_refused_data_is_no_text(self):
+    def test_the_text_of_a_refused_data_is_not_sent_as_commands(self):
         _, smtp = self.shores()
-        self.talk("MAIL FROM:<a@b.test>\nDATA\nNOOP\n", who="local")
+        run = self.talk("MAIL FROM:<a@b.test>\nDATA\nSubject: x\n\nRSET\n..\n.\nNOOP\n", who="local")
         self.assertEqual(self.sent(smtp)[-3:], ["DATA", "NOOP", "QUIT"])
+        self.assert_names(run, "data was refused")
+
+    def test_input_that_ends_behind_a_refused_data(self):
+        _, smtp = self.shores()
+        self.talk("MAIL FROM:<a@b.test>\nDATA\nRSET\n", who="local")
+        self.assertEqual(self.sent(smtp)[-2:], ["DATA", "QUIT"])
+
+    @cases({"whole lines": b"BDAT 12 LAST\nRSET\r\nRSET\r\nNOOP\n", "no line end": b"bdat  8\nRSET\nRSENOOP\n",
+            "nothing": b"BDAT 0 LAST\nNOOP\n", "no number": b"BDAT\nNOOP\n"})
+    def test_the_octets_behind_bdat_are_not_sent_as_commands(self, typed):
+        _, smtp = self.shores()
+        self.talk(b"RSET\n" + typed, who="local")
+        self.assertEqual(self.sent(smtp)[-3:], ["RSET", "NOOP", "QUIT"])
 
     def test_a_server_that_answers_within_the_text_gets_no_dot(self):
         _, smtp = self.shores()
@@ -396,6 +415,15 @@ class Secrets(TalkCase):
         run = self.talk("AUTH LOGIN\n" + "\n".join(lines) + "\nMAIL FROM:<>\n", "-vv", who="local")
         self.assertRegex(run.stdout, r"> AUTH LOGIN\n334 .*\n> \*\*\*\n334 .*\n> \*\*\*\n235 .*\n> MAIL FROM:<>\n250 ")
         self.kept(run, *lines)
+
+    @cases({"POP3": ("thomas", "AUTH", b"-ERR no\r\n", "STAT"), "SMTP": ("local", "AUTH", b"504 5.5.4 no\r\n", "NOOP")})
+    def test_what_follows_a_refused_auth_is_neither_sent_nor_shown(self, who, verb, refusal, then):
+        server = self.shores()[who == "local"]
+        server.rules = [At(verb).reply(refusal)]
+        run = self.talk(f"AUTH LOGIN\ndGhvbWFz\n{self.PLAIN}\n{then}\nXTRA\n", "--no-login", "-vv", who=who)
+        self.assertEqual(self.sent(server)[-4:], ["AUTH LOGIN", then, "XTRA", "QUIT"])
+        self.kept(run, "dGhvbWFz", self.PLAIN)
+        self.assert_names(run, "refused auth")
 
     def test_input_that_ends_within_auth_takes_the_login_back(self):
         pop3, _ = self.shores()
