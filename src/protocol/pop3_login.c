@@ -195,7 +195,6 @@ int pop3_login(struct pop3 *pop3, const struct pop3_params *params, const char *
     const char *stamp;
     size_t stamp_len;
     bool has_stamp = pop3_parse_timestamp(greeting, greeting_len, &stamp, &stamp_len);
-
     int result;
 
     if (wire_hide(pop3->wire, password, strlen(password)) < 0)

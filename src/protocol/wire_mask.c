@@ -7,6 +7,7 @@
 
 #define SECRET_MAX (64 * 1024)
 #define SHORT 4   /* a secret of fewer octets counts only as a word of its own */
+#define PLAIN 8   /* one of fewer, and all letters, only where the command is repeated: the server says words, too */
 #define CUT_AT 16 /* so many octets are enough of a longer one: a server may cut what it repeats */
 
 int wire_hide(struct wire *wire, const char *secret, size_t len)
@@ -40,6 +41,26 @@ static bool same(char a, char b)
     return tolower((unsigned char)a) == tolower((unsigned char)b);
 }
 
+/* A secret that a server may use by chance: "wrong password". */
+static bool is_word(const struct buf *secret)
+{
+    size_t n = 0;
+
+    while (n < secret->len && isalpha((unsigned char)secret->data[n]))
+        n++;
+    return n == secret->len && n < PLAIN;
+}
+
+/* Whether what begins at `at` is told as it was sent: behind the command, or set off. */
+static bool is_quoted(const char *line, size_t at)
+{
+    static const char command[] = "PASS ";
+    size_t len = sizeof(command) - 1;
+
+    return at > 0 && (strchr("\"'`:=<(", line[at - 1]) != NULL ||
+                      (at >= len && strncasecmp(line + at - len, command, len) == 0));
+}
+
 /* How many octets from `at` on repeat the secret, in whatever case; 0: none. */
 static size_t repeated(const char *line, size_t len, size_t at, const struct buf *secret)
 {
@@ -51,6 +72,8 @@ static size_t repeated(const char *line, size_t len, size_t at, const struct buf
         return 0;
     if (secret->len < SHORT && ((at > 0 && isalnum((unsigned char)line[at - 1])) ||
                                 (at + n < len && isalnum((unsigned char)line[at + n]))))
+        return 0;
+    if (is_word(secret) && !is_quoted(line, at))
         return 0;
     return n;
 }
